@@ -1,0 +1,1 @@
+"""A small Functions host around Microsoft's own Python worker library."""
