@@ -1,0 +1,158 @@
+"""The triggers: parse, call, answer. Everything that decides is in `shared`.
+
+Queue triggers are coroutines that hand their work to a lane of their own (shared/wiring.py): while
+they wait they hold no thread of the worker's pool, which the HTTP functions need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+import azure.functions as func
+
+from shared.core.messages import decode_sweep_order, decode_user_delta
+from shared.ports import BULK, FRESH, LEAVERS, SWEEPS
+from shared.web.http import Reply, Request, request_from
+from shared.wiring import app
+
+log = logging.getLogger("function_app")
+
+ANONYMOUS = func.AuthLevel.ANONYMOUS  # each route checks its own proof (design section 9)
+STORAGE = "AzureWebJobsStorage"
+METHODS = [func.HttpMethod.GET, func.HttpMethod.POST, func.HttpMethod.PUT]
+METHODS += [func.HttpMethod.PATCH, func.HttpMethod.DELETE]
+
+# A wrong setting is refused now, with its one sentence, rather than at the first request.
+_settings = app().settings
+
+functions = func.FunctionApp(http_auth_level=ANONYMOUS)
+
+
+# --- HTTP --------------------------------------------------------------------------------------
+
+
+@functions.route(route="webhooks/graph/{connection}", methods=[func.HttpMethod.POST])
+async def graph_notifications(req: func.HttpRequest) -> func.HttpResponse:
+    """Graph's change notifications (R31)."""
+    return _response(await app().webhook.answer(req.route_params["connection"], _request(req)))
+
+
+@functions.route(route="webhooks/graph/{connection}/lifecycle", methods=[func.HttpMethod.POST])
+async def graph_lifecycle(req: func.HttpRequest) -> func.HttpResponse:
+    """Graph's lifecycle events of a subscription (R31)."""
+    return _response(await app().webhook.answer(req.route_params["connection"], _request(req)))
+
+
+@functions.route(route="OAuth/IntegrationCallback.aspx", methods=[func.HttpMethod.GET])
+def oauth_callback(req: func.HttpRequest) -> func.HttpResponse:
+    """Where Microsoft sends the browser after Connect (R28)."""
+    return _response(app().api.dispatch(_request(req)))
+
+
+@functions.route(route="health", methods=[func.HttpMethod.GET])
+def health(req: func.HttpRequest) -> func.HttpResponse:
+    """200 or 503, nothing else."""
+    return _response(app().api.dispatch(_request(req)))
+
+
+@functions.route(route="api/{*path}", methods=METHODS)
+def admin_api(req: func.HttpRequest) -> func.HttpResponse:
+    """The admin API (design section 6)."""
+    return _response(app().api.dispatch(_request(req)))
+
+
+# --- timers ------------------------------------------------------------------------------------
+
+
+@functions.timer_trigger(arg_name="timer", schedule=_settings.sweep_schedule, use_monitor=False)
+async def sweep_timer(timer: func.TimerRequest) -> None:
+    """Order a sweep for every connection that is due."""
+    await _in(app().lanes.sweeps, lambda: app().sweep.order_due())
+
+
+@functions.timer_trigger(arg_name="timer", schedule="30 */5 * * * *", use_monitor=False)
+async def keep_subscriptions(timer: func.TimerRequest) -> None:
+    """Extend, check and recreate subscriptions (R31)."""
+    await _in(app().lanes.sweeps, app().subscriptions.keep_all)
+
+
+# --- queues ------------------------------------------------------------------------------------
+
+
+@functions.queue_trigger(arg_name="msg", queue_name=SWEEPS, connection=STORAGE)
+async def sweep(msg: func.QueueMessage) -> None:
+    """One connection: read its delta queries, or compare everybody."""
+    order = decode_sweep_order(_text(msg))
+    lanes = app().lanes
+    lane = lanes.full_syncs if order.kind in ("full", "rules") else lanes.sweeps
+    await _in(lane, lambda: app().sweep.handle(order))
+
+
+@functions.queue_trigger(arg_name="msg", queue_name=FRESH, connection=STORAGE)
+async def apply_user_delta(msg: func.QueueMessage) -> None:
+    """Fresh changes."""
+    await _apply(msg, FRESH, app().lanes.fresh)
+
+
+@functions.queue_trigger(arg_name="msg", queue_name=BULK, connection=STORAGE)
+async def apply_bulk(msg: func.QueueMessage) -> None:
+    """The same for full syncs and rule changes."""
+    await _apply(msg, BULK, app().lanes.bulk)
+
+
+@functions.queue_trigger(arg_name="msg", queue_name=LEAVERS, connection=STORAGE)
+async def apply_leavers(msg: func.QueueMessage) -> None:
+    """People whom a full sync did not see any more."""
+    await _apply(msg, LEAVERS, app().lanes.bulk)
+
+
+@functions.queue_trigger(arg_name="msg", queue_name=f"{SWEEPS}-poison", connection=STORAGE)
+def poison_sweeps(msg: func.QueueMessage) -> None:
+    """Sweep orders that failed every time."""
+    app().poison.handle(SWEEPS, _text(msg))
+
+
+@functions.queue_trigger(arg_name="msg", queue_name=f"{FRESH}-poison", connection=STORAGE)
+def poison_user_deltas(msg: func.QueueMessage) -> None:
+    """Fresh changes that failed every time."""
+    app().poison.handle(FRESH, _text(msg))
+
+
+@functions.queue_trigger(arg_name="msg", queue_name=f"{BULK}-poison", connection=STORAGE)
+def poison_user_deltas_bulk(msg: func.QueueMessage) -> None:
+    """Bulk work that failed every time."""
+    app().poison.handle(BULK, _text(msg))
+
+
+@functions.queue_trigger(arg_name="msg", queue_name=f"{LEAVERS}-poison", connection=STORAGE)
+def poison_user_deltas_leavers(msg: func.QueueMessage) -> None:
+    """Deactivations that failed every time."""
+    app().poison.handle(LEAVERS, _text(msg))
+
+
+# --- between the host's values and ours --------------------------------------------------------
+
+
+async def _apply(msg: func.QueueMessage, queue: str, lane: Executor) -> None:
+    delta = decode_user_delta(_text(msg))
+    await _in(lane, lambda: app().apply.handle(delta, queue))
+
+
+async def _in(lane: Executor, work: Callable[[], object]) -> None:
+    await asyncio.get_running_loop().run_in_executor(lane, work)
+
+
+def _text(msg: func.QueueMessage) -> str:
+    return msg.get_body().decode("utf-8")
+
+
+def _request(req: func.HttpRequest) -> Request:
+    return request_from(req.method, req.url, req.headers, req.get_body())
+
+
+def _response(reply: Reply) -> func.HttpResponse:
+    headers = {**dict(reply.headers), "Content-Type": reply.content_type}
+    return func.HttpResponse(reply.body, status_code=reply.status, headers=headers)

@@ -1,0 +1,424 @@
+"""Contacts, accounts and look-ups of BMS v2 (bms-api.md sections 4 to 6).
+
+Contacts are written by four calls: POST for a new one, PATCH for fields, and a PATCH each for
+e-mails and phones. PUT is never used, since what it leaves out becomes false; DELETE cannot be
+sent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.adapters.bms_session import BmsSession, Reply
+from shared.core.matching import key
+from shared.core.model import (
+    Account,
+    AccountId,
+    BmsSettings,
+    Contact,
+    ContactEmail,
+    ContactPhone,
+    ContactTypes,
+    Location,
+    LocationId,
+    RecordId,
+)
+from shared.errors import BadInput, DecideAgain, PersonMustAct, Rejected, TryLater, Uncertain
+from shared.ports import EntryChange, NewContact, Now
+
+_PAGE = 100  # clients use 100 without trouble; the largest size is not published
+_PASSES = 6
+_CACHED = timedelta(minutes=10)
+_LIST = "/v2/crm/contacts/summary"
+# Assumed from the order of the counters in the reply (bms-api.md 5.6); every reply is checked.
+_OPERATIONS = {"add": 0, "update": 1, "remove": 2}
+_COUNTERS = {"add": "added", "update": "updated", "remove": "deleted"}
+_LOOKUPS = {
+    "departments": "/v2/admin/hr/departments/lookup",
+    "jobtitles": "/v2/admin/hr/jobtitles/lookup",
+    "securityroles": "/v2/admin/security/roles/lookup",
+    "employeeroles": "/v2/system/roles/lookup",
+    "employees": "/v2/hr/employees/lookup",
+    "employmenttypes": "/v2/system/lookup/EmploymentType",
+    "emailtypes": "/v2/system/lookup/EmailType",
+    "phonetypes": "/v2/system/lookup/PhoneType",
+}
+_PAGED_LOOKUPS = {"securityroles", "employees"}
+
+
+@dataclass(slots=True)
+class _TypesSeen:
+    """Type ids and names met on contacts: the surest source of them (bms-api.md 6)."""
+
+    emails: Counter[tuple[int, str]] = field(default_factory=Counter)
+    phones: Counter[tuple[int, str]] = field(default_factory=Counter)
+
+
+class BmsApi:
+    """ports.Bms."""
+
+    def __init__(self, session: BmsSession, now: Now) -> None:
+        self._session = session
+        self._now = now
+        self._lock = threading.Lock()
+        self._cache: dict[str, tuple[datetime, Any]] = {}
+        self._seen = _TypesSeen()
+        self._entries_refused = ""
+
+    def check_sign_in(self, settings: BmsSettings, password: str) -> None:
+        self._session.check(settings, password)
+        with self._lock:
+            self._cache.clear()
+            self._seen = _TypesSeen()
+            self._entries_refused = ""
+
+    # --- accounts and look-ups -----------------------------------------------------------------
+
+    def accounts(self) -> list[Account]:
+        found: list[Account] = self._cached("accounts", self._read_accounts)
+        return found
+
+    def account(self, account_id: AccountId) -> Account | None:
+        return next((one for one in self.accounts() if one.id == account_id), None)
+
+    def _read_accounts(self) -> list[Account]:
+        route = "/v2/crm/accounts/summary"
+        return [_account(row) for page in self._pages(route, []) for row in page]
+
+    def lookup(self, kind: str, *, account_id: AccountId | None = None) -> list[tuple[int, str]]:
+        if kind == "accounts":
+            return [(int(one.id), one.name) for one in self.accounts() if one.is_active]
+        if kind == "locations" and account_id is not None:
+            account = self.account(account_id)
+            if account is None:
+                raise BadInput(404, f"BMS has no account {account_id}.", field="accountId")
+            return [(int(one.id), one.name) for one in account.locations if one.is_active]
+        route = "/v2/system/locations/lookup" if kind == "locations" else _LOOKUPS.get(kind)
+        if route is None:
+            known = ", ".join(sorted(["accounts", "locations", *_LOOKUPS]))
+            raise BadInput(404, f"There is no look-up {kind!r}; there are {known}.", field="kind")
+        found: list[tuple[int, str]] = self._cached(
+            kind,
+            lambda: (
+                [_pair(row) for page in self._pages(route, []) for row in page]
+                if kind in _PAGED_LOOKUPS
+                else self._rows(route)
+            ),
+        )
+        return found
+
+    def _rows(self, route: str) -> list[tuple[int, str]]:
+        reply = self._session.call("GET", route, route)
+        return [_pair(row) for row in (reply or Reply({})).items_of("result")]
+
+    def _cached(self, name: str, read: Callable[[], Any]) -> Any:
+        with self._lock:
+            known = self._cache.get(name)
+        if known is not None and self._now() - known[0] < _CACHED:
+            return known[1]
+        value = read()
+        with self._lock:
+            self._cache[name] = (self._now(), value)
+        return value
+
+    def contact_types(self) -> ContactTypes:
+        settings = self._session.settings()
+        types = ContactTypes(
+            email=settings.email_type_id or _most_used(self._seen.emails, _is_work),
+            work_phone=settings.work_phone_type_id or _best(self._seen.phones, _is_work),
+            mobile_phone=settings.mobile_phone_type_id or _best(self._seen.phones, _is_mobile),
+        )
+        if None not in (types.email, types.work_phone, types.mobile_phone):
+            return types
+        emails, phones = self._type_tables()
+        return ContactTypes(
+            email=types.email or _most_used(emails, _is_work),
+            work_phone=types.work_phone or _best(phones, _is_work),
+            mobile_phone=types.mobile_phone or _best(phones, _is_mobile),
+        )
+
+    def _type_tables(self) -> tuple[Counter[tuple[int, str]], Counter[tuple[int, str]]]:
+        """From the look-up tables, whose names are assumed; else from a page of contacts."""
+
+        def read() -> tuple[Counter[tuple[int, str]], Counter[tuple[int, str]]]:
+            tables: list[Counter[tuple[int, str]]] = []
+            for kind in ("emailtypes", "phonetypes"):
+                try:
+                    tables.append(Counter(self._rows(_LOOKUPS[kind])))
+                except (Rejected, PersonMustAct):
+                    tables.append(Counter())
+            if not all(tables):
+                next(self.contacts(active=True), None)
+                tables = [tables[0] or self._seen.emails, tables[1] or self._seen.phones]
+            return tables[0], tables[1]
+
+        found: tuple[Counter[tuple[int, str]], Counter[tuple[int, str]]] = self._cached(
+            "types", read
+        )
+        return found
+
+    # --- contacts: read ------------------------------------------------------------------------
+
+    def contacts(self, *, active: bool) -> Iterator[list[Contact]]:
+        filters = [("Filter.IsActive", "true" if active else "false")]
+        for rows in self._pages(_LIST, filters):
+            yield [self._contact(row) for row in rows]
+
+    def contact(self, record_id: RecordId) -> Contact | None:
+        reply = self._session.call(
+            "GET", f"{_LIST}/{{id}}", f"{_LIST}/{record_id}", missing_is_none=True
+        )
+        if reply is None:
+            return None
+        # Declared without an envelope, seen with one: both are taken (bms-api.md 3.1).
+        row = reply.value("result") if "result" in reply or "success" in reply else reply
+        if not isinstance(row, Mapping):
+            return None
+        contact = self._contact(Reply(row))
+        return contact if contact.id == record_id else None
+
+    def find_contacts(self, address: str) -> list[Contact]:
+        found: dict[RecordId, Contact] = {}
+        for active in ("true", "false"):
+            filters = [("Filter.Email", address), ("Filter.IsActive", active)]
+            for rows in self._pages(_LIST, filters):
+                for row in rows:
+                    contact = self._contact(row)
+                    if any(key(entry.address) == key(address) for entry in contact.emails):
+                        found[contact.id] = contact
+        return list(found.values())
+
+    def _pages(self, route: str, filters: Sequence[tuple[str, str]]) -> Iterator[list[Reply]]:
+        """Every row of a list; pages begin at 1 and end at a short one (bms-api.md 3.4).
+
+        The order between pages is not promised: a row may come twice, another not at all. Where
+        the total is told, the list is read again until every row was seen.
+        """
+        seen: set[int] = set()
+        for _ in range(_PASSES):
+            number, read, total = 1, 0, None
+            while True:
+                params = [*filters, ("PageSize", str(_PAGE)), ("PageNumber", str(number))]
+                reply = self._session.call("GET", route, route, params=params) or Reply({})
+                rows = reply.items_of("result")
+                total = reply.number("totalRecords")
+                fresh = [row for row in rows if row.number("id") not in seen]
+                seen.update(row.number("id") or 0 for row in fresh)
+                if fresh:
+                    yield fresh
+                read += len(rows)
+                enough = read >= total if total is not None else len(rows) < _PAGE
+                if not rows or enough:
+                    break
+                number += 1
+            if total is None or len(seen) >= total:
+                return
+        raise TryLater("BMS's list kept changing while it was read.")
+
+    def _contact(self, row: Reply) -> Contact:
+        emails = []
+        for entry in row.items_of("emails"):
+            type_id = entry.number("emailTypeId") or 0
+            emails.append(
+                ContactEmail(entry.text("emailAddress"), type_id, bool(entry.value("isDefault")))
+            )
+            self._seen.emails[(type_id, entry.text("emailType"))] += 1
+        phones = []
+        for entry in row.items_of("phones"):
+            type_id = entry.number("phoneTypeId") or 0
+            number = entry.text("phone") or entry.text("phoneNumber")
+            phones.append(ContactPhone(number, type_id, bool(entry.value("isDefault"))))
+            self._seen.phones[(type_id, entry.text("phoneType"))] += 1
+        location = row.number("locationId")
+        return Contact(
+            id=RecordId(row.number("id") or 0),
+            account_id=AccountId(row.number("accountId") or 0),
+            location_id=LocationId(location) if location else None,
+            first_name=row.text("firstName"),
+            last_name=row.text("lastName"),
+            job_title=row.text("jobTitle"),
+            is_active=bool(row.value("isActive", False)),
+            emails=tuple(emails),
+            phones=tuple(phones),
+        )
+
+    # --- contacts: write -----------------------------------------------------------------------
+
+    def create_contact(self, contact: NewContact) -> RecordId:
+        phones: list[dict[str, object]] = []
+        for number, type_id in (
+            (contact.work_phone, contact.work_phone_type_id),
+            (contact.mobile_phone, contact.mobile_phone_type_id),
+        ):
+            if number and type_id is not None:
+                phones.append(
+                    {"PhoneNumber": number, "PhoneTypeId": type_id, "IsDefault": not phones}
+                )
+        body = {
+            "FirstName": contact.first_name,
+            "LastName": contact.last_name,
+            "AccountId": int(contact.account_id),
+            "LocationId": int(contact.location_id),
+            "Emails": [
+                {
+                    "EmailAddress": contact.email,
+                    "EmailTypeId": contact.email_type_id,
+                    "IsDefault": True,
+                }
+            ],
+            "Phones": phones,
+            "CustomFieldsData": [],
+        }
+        reply = self._session.call("POST", _LIST, _LIST, body=body, repeatable=False) or Reply({})
+        result = reply.value("result")
+        record_id = Reply(result).number("id") if isinstance(result, Mapping) else None
+        if not record_id:
+            raise Uncertain("BMS's answer to a new contact names no id.")
+        return RecordId(record_id)
+
+    def patch_contact(self, record_id: RecordId, fields: Mapping[str, object]) -> None:
+        body = [
+            {"op": "replace", "path": f"/{name}", "value": value} for name, value in fields.items()
+        ]
+        reply = self._session.call(
+            "PATCH",
+            "/v2/crm/contacts/{id}",
+            f"/v2/crm/contacts/{record_id}",
+            body=body,
+            missing_is_none=True,
+        )
+        if reply is None:
+            raise DecideAgain("The record is gone in BMS.")
+        result = reply.value("result")
+        shown = Reply(result) if isinstance(result, Mapping) else Reply({})
+        for name, value in fields.items():
+            if name.lower() in shown and not _same(shown.get(name.lower()), value):
+                raise Rejected(
+                    f"BMS took a change of {name} without an error, but did not make it.",
+                    "Check in BMS whether a rule or a required field prevents the change.",
+                )
+
+    def change_emails(self, record_id: RecordId, changes: Sequence[EntryChange]) -> None:
+        for change in changes:
+            shown = self._change_entry(
+                record_id, "emails", change, "EmailAddress", "NewEmailAddress"
+            )
+            new = key(change.new_value or change.value)
+            for entry in shown.items_of("emails"):
+                address = entry.text("emailAddress")
+                if change.is_default and entry.value("isDefault") and key(address) != new:
+                    # Whether BMS takes the mark from the former default by itself is not published.
+                    type_id = entry.number("emailTypeId")
+                    former = EntryChange("update", address, address, type_id, is_default=False)
+                    self._change_entry(
+                        record_id, "emails", former, "EmailAddress", "NewEmailAddress"
+                    )
+
+    def change_phones(self, record_id: RecordId, changes: Sequence[EntryChange]) -> None:
+        for change in changes:
+            self._change_entry(record_id, "phones", change, "PhoneNumber", "NewPhoneNumber")
+
+    def _change_entry(
+        self, record_id: RecordId, kind: str, change: EntryChange, name: str, new_name: str
+    ) -> Reply:
+        """One operation a call, each reply checked: what the numbers 0, 1, 2 mean is assumed."""
+        if self._entries_refused:
+            raise self._guard_error()
+        operation: dict[str, object] = {
+            "Operation": _OPERATIONS[change.operation],
+            name: change.value,
+        }
+        if change.new_value:
+            operation[new_name] = change.new_value
+        if change.type_id:
+            operation["TypeId"] = change.type_id
+        if change.is_default is not None:
+            operation["IsDefault"] = change.is_default
+        reply = self._session.call(
+            "PATCH",
+            f"/v2/crm/contacts/{{id}}/{kind}",
+            f"/v2/crm/contacts/{record_id}/{kind}",
+            body=[operation],
+            repeatable=False,  # sent twice, an addition doubles and the others fail
+            missing_is_none=True,
+        )
+        if reply is None:
+            raise DecideAgain("The record is gone in BMS.")
+        result = Reply(reply.value("result") or {})
+        self._check_counters(change, result)
+        return result
+
+    def _check_counters(self, change: EntryChange, result: Reply) -> None:
+        expected = _COUNTERS[change.operation]
+        counted = {name: result.number(name) for name in _COUNTERS.values()}
+        if all(count is None for count in counted.values()):
+            return
+        if all((count or 0) == (1 if name == expected else 0) for name, count in counted.items()):
+            return
+        self._entries_refused = (
+            f"BMS answered {', '.join(f'{name} {count}' for name, count in counted.items())} to "
+            f"an operation meant as {change.operation}"
+        )
+        raise self._guard_error()
+
+    def _guard_error(self) -> PersonMustAct:
+        return PersonMustAct(
+            f"{self._entries_refused}: all changes of e-mails and phones are stopped.",
+            "Report this: the meaning of the operation numbers must be verified on this tenant.",
+            code="bms-entry-operations",
+        )
+
+
+def _same(shown: object, sent: object) -> bool:
+    if sent is None or sent == "":
+        return shown in (None, "")
+    if isinstance(sent, bool):
+        return bool(shown) == sent
+    return str(shown) == str(sent)
+
+
+def _account(row: Reply) -> Account:
+    return Account(
+        id=AccountId(row.number("id") or 0),
+        name=row.text("accountName"),
+        is_active=bool(row.value("isActive", True)),
+        locations=tuple(
+            Location(
+                id=LocationId(place.number("id") or 0),
+                name=place.text("locationName"),
+                is_main=bool(place.value("isMain")),
+                is_active=bool(place.value("isActive", True)),
+            )
+            for place in row.items_of("locations")
+        ),
+    )
+
+
+def _pair(row: Reply) -> tuple[int, str]:
+    return row.number("id") or 0, row.text("name")
+
+
+def _is_work(name: str) -> bool:
+    return any(word in name.lower() for word in ("work", "office", "business", "direct"))
+
+
+def _is_mobile(name: str) -> bool:
+    return any(word in name.lower() for word in ("mobile", "cell"))
+
+
+def _best(types: Counter[tuple[int, str]], fits: Callable[[str], bool]) -> int | None:
+    fitting = [(count, -type_id) for (type_id, name), count in types.items() if fits(name)]
+    return -max(fitting)[1] if fitting else None
+
+
+def _most_used(types: Counter[tuple[int, str]], prefers: Callable[[str], bool]) -> int | None:
+    preferred = _best(types, prefers)
+    if preferred is not None:
+        return preferred
+    known = [(count, -type_id) for (type_id, _), count in types.items() if type_id]
+    return -max(known)[1] if known else None

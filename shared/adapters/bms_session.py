@@ -1,0 +1,260 @@
+"""Signing in to BMS v2 and calling it (bms-api.md sections 2 and 3).
+
+What surprises: the sign-in is a form; a failure may come inside a 200 (`success: false`); names are
+PascalCase in the vendor's file and camelCase on the wire, so replies are read case-insensitively;
+some replies come with an envelope here and without it there.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared.adapters.http import NO_DELETE, Answer, Brake, BrakeBoard, HttpClient, Patience
+from shared.adapters.http_session import PooledSession
+from shared.core.model import BmsSettings
+from shared.errors import PersonMustAct, Rejected, TryLater
+from shared.ports import BMS_PASSWORD, BmsSettingsStore, Now, Vault
+
+log = logging.getLogger(__name__)
+
+_RENEW_EARLY = timedelta(minutes=5)
+_LIFE_UNKNOWN = timedelta(hours=1)  # bms-api.md 2.3: not published; assumed
+_SETTINGS_FOR = timedelta(seconds=10)
+SIGN_IN_REFUSED = "bms-signin"
+
+
+class Reply(dict[str, Any]):
+    """A JSON object whose members are found whatever their case."""
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        super().__init__({str(name).lower(): value for name, value in members.items()})
+
+    def value(self, name: str, default: Any = None) -> Any:
+        """The member, or the default when it is absent or null."""
+        found = self.get(name.lower())
+        return default if found is None else found
+
+    def text(self, name: str) -> str:
+        """The member as text; "" when absent."""
+        return str(self.value(name, ""))
+
+    def number(self, name: str) -> int | None:
+        """The member as a whole number; None when absent."""
+        found = self.value(name)
+        return None if found is None else int(found)
+
+    def items_of(self, name: str) -> list[Reply]:
+        """The member as a list of objects."""
+        return [Reply(one) for one in self.value(name, []) if isinstance(one, Mapping)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    access: str
+    expires_at: datetime
+    for_version: str
+
+
+class BmsSession:
+    """One signed-in session per process; safe for many threads."""
+
+    def __init__(
+        self, session: PooledSession, store: BmsSettingsStore, vault: Vault, now: Now
+    ) -> None:
+        self._session = session
+        self._store = store
+        self._vault = vault
+        self._now = now
+        self._lock = threading.Lock()
+        self._token: _Token | None = None
+        self._settings: BmsSettings | None = None
+        self._settings_at: datetime | None = None
+        self._brakes = BrakeBoard()
+
+    def settings(self) -> BmsSettings:
+        """The settings as saved, read again every ten seconds; PersonMustAct for none."""
+        with self._lock:
+            now = self._now()
+            if (
+                self._settings is None
+                or self._settings_at is None
+                or now - self._settings_at > _SETTINGS_FOR
+            ):
+                self._settings = self._store.get()
+                self._settings_at = now
+            if self._settings is None:
+                raise PersonMustAct(
+                    "BMS is not set up yet.",
+                    "Enter the BMS address, tenant, user name and password in the settings.",
+                    code="bms-settings",
+                )
+            return self._settings
+
+    def check(self, settings: BmsSettings, password: str) -> None:
+        """Sign in with these settings; PersonMustAct when BMS refuses."""
+        self._sign_in(settings, password)
+        with self._lock:
+            self._token = None
+            self._settings_at = None
+
+    def call(
+        self,
+        method: str,
+        route: str,
+        path: str,
+        *,
+        params: list[tuple[str, str]] | None = None,
+        body: object = None,
+        repeatable: bool | None = None,
+        missing_is_none: bool = False,
+    ) -> Reply | None:
+        """Call one route; answers the whole envelope. `route` is the template that BMS counts by.
+
+        Raises Rejected with BMS's own words when it refuses, TryLater for passing trouble,
+        Uncertain when a write that must not be repeated got no answer.
+        """
+        settings = self.settings()
+        brake = self._brakes.brake(f"{method} {route}")
+        token = self._access(settings, refused="")
+        answer = self._send(settings, token, method, path, params, body, repeatable, brake)
+        if answer.status == 401:
+            # The token may have been withdrawn before its time: sign in once more, try once more.
+            token = self._access(settings, refused=token)
+            answer = self._send(settings, token, method, path, params, body, repeatable, brake)
+        if answer.status == 401:
+            raise PersonMustAct(
+                "BMS refuses the token that it has just issued.",
+                "Check in BMS that the API user is active and has API access.",
+                code=SIGN_IN_REFUSED,
+            )
+        if answer.status == 404 and missing_is_none:
+            return None
+        reply = _parse(answer)
+        if not answer.ok or reply.value("success", True) is False:
+            error = Reply(reply.value("error", {})) if reply.value("error") else Reply({})
+            if missing_is_none and _says_missing(error):
+                return None
+            if answer.status == 403:
+                raise PersonMustAct(
+                    f"BMS does not allow this: {_words(error, answer.status)}",
+                    "Give the API user's security role the right to view and modify contacts.",
+                    code="bms-rights",
+                )
+            raise Rejected(
+                f"BMS refused: {_words(error, answer.status)}",
+                "Correct the person in Entra or the account in BMS.",
+            )
+        return reply
+
+    def _send(
+        self,
+        settings: BmsSettings,
+        token: str,
+        method: str,
+        path: str,
+        params: list[tuple[str, str]] | None,
+        body: object,
+        repeatable: bool | None,
+        brake: Brake,
+    ) -> Answer:
+        client = self._client(settings)
+        return client.request(
+            method,
+            f"{settings.api_url}{path}",
+            headers={"Authorization": f"Bearer {token}"},
+            params=dict(params) if params else None,
+            json_body=body,
+            idempotent=repeatable,
+            brake=brake,
+        )
+
+    def _client(self, settings: BmsSettings) -> HttpClient:
+        return HttpClient(
+            self._session, "BMS", [settings.api_url], NO_DELETE, Patience(tries=3, seconds=4)
+        )
+
+    def _access(self, settings: BmsSettings, *, refused: str) -> str:
+        """The access token; another one than `refused`, which another thread may have replaced."""
+        with self._lock:
+            token = self._token
+            valid = (
+                token is not None
+                and token.for_version == settings.version
+                and token.expires_at - _RENEW_EARLY > self._now()
+            )
+            if token is not None and valid and token.access != refused:
+                return token.access
+            password = self._vault.get(BMS_PASSWORD)
+            if not password:
+                raise PersonMustAct(
+                    "The BMS password is missing.",
+                    "Enter it in the BMS settings.",
+                    code=SIGN_IN_REFUSED,
+                )
+            self._token = self._sign_in(settings, password)
+            return self._token.access
+
+    def _sign_in(self, settings: BmsSettings, password: str) -> _Token:
+        answer = self._client(settings).request(
+            "POST",
+            f"{settings.api_url}/v2/security/authenticate",
+            form={
+                "GrantType": "password",
+                "UserName": settings.user_name,
+                "Password": password,
+                "Tenant": settings.tenant,
+            },
+            idempotent=True,
+            brake=self._brakes.brake("authenticate"),
+        )
+        reply = _parse(answer)
+        result = Reply(reply.value("result") or {})
+        if not answer.ok or reply.value("success", True) is False or not result.text("accessToken"):
+            error = Reply(reply.value("error") or {})
+            raise PersonMustAct(
+                f"BMS refused the sign-in: {_words(error, answer.status)}",
+                "Check tenant, user name and password in the BMS settings. The user must be an API "
+                "user whose role has API access.",
+                code=SIGN_IN_REFUSED,
+            )
+        expires = _time(result.text("accessTokenExpireOn")) or self._now() + _LIFE_UNKNOWN
+        log.info("signed in to BMS until %s", expires.isoformat(timespec="seconds"))
+        return _Token(result.text("accessToken"), expires, settings.version)
+
+
+def _parse(answer: Answer) -> Reply:
+    try:
+        body = answer.json()
+    except TryLater:
+        if answer.status >= 400:
+            return Reply({"success": False})
+        raise
+    return Reply(body) if isinstance(body, Mapping) else Reply({"result": body})
+
+
+def _words(error: Reply, status: int) -> str:
+    """BMS's own words, never its stack trace (bms-api.md 3.2)."""
+    words = error.text("details") or error.text("message") or f"HTTP {status}"
+    more = [str(one) for one in error.value("subErrors", [])]
+    return " ".join([words, *more])[:400]
+
+
+def _says_missing(error: Reply) -> bool:
+    text = f"{error.text('message')} {error.text('details')}".lower()
+    return "not found" in text or "does not exist" in text
+
+
+def _time(text: str) -> datetime | None:
+    """BMS's times, with or without a zone; without one they count as UTC (assumed)."""
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

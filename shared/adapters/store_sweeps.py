@@ -1,0 +1,186 @@
+"""Cursors, subscriptions, leaver windows, pending sign-ins and BMS settings in the tables."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.adapters.store_connections import stamp, when
+from shared.adapters.tables import Entity, Storage, Write
+from shared.core.model import (
+    BmsSettings,
+    ConnectionId,
+    Cursors,
+    GroupId,
+    Subscription,
+    UserId,
+)
+from shared.ports import PendingSignIn, Window
+
+# A property holds at most 32,768 characters; delta links and group lists are cut over several.
+_PIECE = 30_000
+
+
+class TableSweepState:
+    """ports.SweepState: one partition per connection."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._table = storage.table("sweeps")
+
+    def cursors(self, connection_id: ConnectionId) -> Cursors | None:
+        entity = self._table.get(connection_id, "cursors")
+        if entity is None:
+            return None
+        tracked = _joined(entity, "tracked")
+        return Cursors(
+            connection_id=connection_id,
+            users_link=_joined(entity, "usersLink"),
+            groups_link=_joined(entity, "groupsLink"),
+            tracked_groups=frozenset(GroupId(one) for one in tracked.split(",") if one),
+            swept_at=when(entity["sweptAt"]),
+            etag=entity["etag"],
+        )
+
+    def save_cursors(self, cursors: Cursors) -> bool:
+        entity: Entity = {
+            "PartitionKey": cursors.connection_id,
+            "RowKey": "cursors",
+            "sweptAt": stamp(cursors.swept_at),
+            **_pieces("usersLink", cursors.users_link),
+            **_pieces("groupsLink", cursors.groups_link),
+            **_pieces("tracked", ",".join(sorted(cursors.tracked_groups))),
+        }
+        return self._table.write(Write(entity, etag=cursors.etag)) is not None
+
+    def subscriptions(self, connection_id: ConnectionId) -> list[Subscription]:
+        found = self._table.query(
+            "PartitionKey eq @p and RowKey ge 'subscription-' and RowKey lt 'subscription.'",
+            parameters={"p": connection_id},
+        )
+        return [
+            Subscription(
+                connection_id=connection_id,
+                resource=str(entity["RowKey"]).removeprefix("subscription-"),
+                id=entity["id"],
+                expires_at=datetime.fromisoformat(entity["expiresAt"]),
+                extended_at=datetime.fromisoformat(entity["extendedAt"]),
+            )
+            for entity in found
+        ]
+
+    def save_subscription(self, subscription: Subscription) -> None:
+        self._table.write(
+            Write(
+                {
+                    "PartitionKey": subscription.connection_id,
+                    "RowKey": f"subscription-{subscription.resource}",
+                    "id": subscription.id,
+                    "expiresAt": stamp(subscription.expires_at),
+                    "extendedAt": stamp(subscription.extended_at),
+                }
+            )
+        )
+
+    def remove_subscription(self, connection_id: ConnectionId, resource: str) -> None:
+        self._table.write(
+            Write(
+                {"PartitionKey": connection_id, "RowKey": f"subscription-{resource}"}, delete=True
+            )
+        )
+
+
+def _pieces(name: str, text: str) -> dict[str, str]:
+    cut = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)] or [""]
+    return {f"{name}{index}": piece for index, piece in enumerate(cut)}
+
+
+def _joined(entity: Entity, name: str) -> str:
+    pieces: list[str] = []
+    while (piece := entity.get(f"{name}{len(pieces)}")) is not None:
+        pieces.append(str(piece))
+    return "".join(pieces)
+
+
+class TablePendingSignIns:
+    """ports.PendingSignIns."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._table = storage.table("signins")
+
+    def add(self, pending: PendingSignIn) -> None:
+        self._table.write(
+            Write(
+                {
+                    "PartitionKey": "state",
+                    "RowKey": pending.state_hash,
+                    "cookieHash": pending.cookie_hash,
+                    "connectionId": pending.connection_id,
+                    "expiresAt": stamp(pending.expires_at),
+                }
+            )
+        )
+
+    def take(self, state_hash: str) -> PendingSignIn | None:
+        entity = self._table.get("state", state_hash)
+        if entity is None:
+            return None
+        removal = Write(
+            {"PartitionKey": "state", "RowKey": state_hash}, etag=entity["etag"], delete=True
+        )
+        if self._table.write(removal) is None:
+            return None  # another callback with the same state was quicker
+        return PendingSignIn(
+            state_hash=state_hash,
+            cookie_hash=entity["cookieHash"],
+            connection_id=ConnectionId(entity["connectionId"]),
+            expires_at=datetime.fromisoformat(entity["expiresAt"]),
+        )
+
+
+class TableBmsSettings:
+    """ports.BmsSettingsStore."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._table = storage.table("settings")
+
+    def get(self) -> BmsSettings | None:
+        entity = self._table.get("settings", "bms")
+        if entity is None:
+            return None
+        body: dict[str, Any] = json.loads(entity["body"])
+        return BmsSettings(**body)
+
+    def put(self, settings: BmsSettings) -> None:
+        body = {name: getattr(settings, name) for name in BmsSettings.__dataclass_fields__}
+        self._table.write(
+            Write({"PartitionKey": "settings", "RowKey": "bms", "body": json.dumps(body)})
+        )
+
+
+class TableWindows:
+    """ports.Windows."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._table = storage.table("windows")
+
+    def get(self, connection_id: ConnectionId) -> Window | None:
+        entity = self._table.get(connection_id, "leavers")
+        if entity is None:
+            return None
+        taken: dict[UserId, datetime] = {}
+        for item in filter(None, _joined(entity, "taken").split(",")):
+            user, _, at = item.partition("@")
+            taken[UserId(user)] = datetime.fromtimestamp(float(at), UTC)
+        base = int(entity["base"])
+        return Window(taken, base if base >= 0 else None, entity["etag"])
+
+    def save(self, connection_id: ConnectionId, window: Window) -> bool:
+        text = ",".join(f"{user}@{at.timestamp():.3f}" for user, at in window.taken.items())
+        entity: Entity = {
+            "PartitionKey": connection_id,
+            "RowKey": "leavers",
+            "base": window.base if window.base is not None else -1,
+            **_pieces("taken", text),
+        }
+        return self._table.write(Write(entity, etag=window.etag)) is not None

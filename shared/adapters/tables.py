@@ -1,0 +1,325 @@
+"""Azure Table Storage: clients made once, transactions, and errors in our own words.
+
+Everything the app remembers goes through `Table`. A write that loses against another worker is not
+an error here but an answer, since that is the ordinary case that R22 is about.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from shared.config import StorageSettings
+from shared.errors import Misconfigured, TryLater
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableClient, TableServiceClient
+
+Entity = dict[str, Any]
+MOST_PER_TRANSACTION = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One entity to write. `etag` None: whoever wrote; "": must not exist; else must match.
+
+    `delete` removes the entity instead.
+    """
+
+    entity: Entity
+    etag: str | None = None
+    delete: bool = False
+
+
+class Storage:
+    """Opens the tables of the app, lazily and once; creates a missing table when first written."""
+
+    def __init__(self, settings: StorageSettings, session: Callable[[], Any]) -> None:
+        self._settings = settings
+        self._session = session
+        self._lock = threading.Lock()
+        self._service: TableServiceClient | None = None
+        self._tables: dict[str, Table] = {}
+
+    def table(self, name: str) -> Table:
+        """The table of this name."""
+        with self._lock:
+            if name not in self._tables:
+                self._tables[name] = Table(self, name)
+            return self._tables[name]
+
+    def client(self, name: str) -> TableClient:
+        """The SDK's client, over one pooled session."""
+        with self._lock:
+            if self._service is None:
+                self._service = self._connect()
+            return self._service.get_table_client(name)
+
+    def _connect(self) -> TableServiceClient:
+        from azure.core.pipeline.transport import RequestsTransport
+        from azure.data.tables import TableServiceClient
+
+        transport = RequestsTransport(
+            session=self._session(),
+            session_owner=False,
+            use_env_settings=False,
+            connection_timeout=10,
+            read_timeout=30,
+        )
+        options: dict[str, Any] = {
+            "transport": transport,
+            # A deployment's own storage answers or is down: wait shortly, then let the queue wait.
+            "retry_total": 4,
+            "retry_backoff_factor": 0.3,
+            "retry_backoff_max": 5,
+            "logging_enable": False,
+        }
+        if self._settings.connection_string:
+            try:
+                return TableServiceClient.from_connection_string(
+                    self._settings.connection_string, **options
+                )
+            except ValueError as error:
+                raise Misconfigured(
+                    "AzureWebJobsStorage is not a storage connection string."
+                ) from error
+        from azure.identity import DefaultAzureCredential
+
+        client_id = self._settings.client_id or None
+        credential = DefaultAzureCredential(managed_identity_client_id=client_id)
+        return TableServiceClient(self._settings.table_url, credential=credential, **options)
+
+
+class Table:
+    """One table."""
+
+    def __init__(self, storage: Storage, name: str) -> None:
+        self._storage = storage
+        self._name = name
+        self._client: TableClient | None = None
+
+    def _open(self) -> TableClient:
+        if self._client is None:
+            client = self._storage.client(self._name)
+            with _translated():
+                from azure.core.exceptions import ResourceExistsError
+
+                with suppress(ResourceExistsError):
+                    client.create_table()
+            self._client = client
+        return self._client
+
+    def get(self, partition: str, row: str) -> Entity | None:
+        """One entity, or None."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        client = self._open()
+        with _translated():
+            try:
+                return _with_etag(client.get_entity(partition, row))
+            except ResourceNotFoundError:
+                return None
+
+    def pages(
+        self,
+        query: str,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        select: Sequence[str] | None = None,
+        page: int = 1000,
+        after: str | None = None,
+    ) -> Iterator[tuple[list[Entity], str | None]]:
+        """Pages of a query, each with the token of the next page (None at the end)."""
+        client = self._open()
+        with _translated():
+            pager = client.query_entities(
+                query,
+                parameters=dict(parameters or {}),
+                select=list(select) if select else None,
+                results_per_page=page,
+            ).by_page(continuation_token=_decode_token(after))
+        while True:
+            with _translated():
+                try:
+                    entities = [_with_etag(entity) for entity in next(pager)]
+                except StopIteration:
+                    return
+                token = getattr(pager, "continuation_token", None)
+            yield entities, _encode_token(token)
+
+    def query(
+        self,
+        query: str,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        select: Sequence[str] | None = None,
+    ) -> Iterator[Entity]:
+        """All entities of a query."""
+        for entities, _ in self.pages(query, parameters=parameters, select=select):
+            yield from entities
+
+    def write(self, write: Write) -> str | None:
+        """Write one entity; the new etag, or None when somebody else was quicker."""
+        return self.write_all([write]).get(0)
+
+    def write_all(self, writes: Sequence[Write]) -> dict[int, str]:
+        """Write entities of one partition in transactions; answers new etags by index.
+
+        A write that lost its race is left out of the answer; all others are done.
+        """
+        done: dict[int, str] = {}
+        for start in range(0, len(writes), MOST_PER_TRANSACTION):
+            pending = list(range(start, min(start + MOST_PER_TRANSACTION, len(writes))))
+            while pending:
+                lost = self._transaction([writes[index] for index in pending], pending, done)
+                if lost is None:
+                    break
+                pending.pop(lost)
+        return done
+
+    def _transaction(
+        self, writes: Sequence[Write], indexes: Sequence[int], done: dict[int, str]
+    ) -> int | None:
+        """One transaction; the position of the write that lost its race, or None: all done."""
+        from azure.core.exceptions import (
+            ResourceExistsError,
+            ResourceModifiedError,
+            ResourceNotFoundError,
+        )
+        from azure.data.tables import TableTransactionError
+
+        client = self._open()
+        with _translated():
+            try:
+                if len(writes) == 1:
+                    results = [self._single(client, writes[0])]
+                else:
+                    results = list(client.submit_transaction([_operation(one) for one in writes]))
+            except TableTransactionError as error:
+                if error.status_code in (404, 409, 412):
+                    return int(error.index)
+                raise
+            except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
+                if len(writes) > 1:
+                    raise
+                if writes[0].delete and writes[0].etag is None:
+                    return None  # gone already
+                return 0
+        for index, result in zip(indexes, results, strict=True):
+            done[index] = str(result.get("etag", "") or result.get("Etag", ""))
+        return None
+
+    @staticmethod
+    def _single(client: TableClient, write: Write) -> Mapping[str, Any]:
+        from azure.core import MatchConditions
+        from azure.data.tables import UpdateMode
+
+        if write.delete:
+            partition, row = write.entity["PartitionKey"], write.entity["RowKey"]
+            if write.etag:
+                client.delete_entity(
+                    partition, row, etag=write.etag, match_condition=MatchConditions.IfNotModified
+                )
+            else:
+                client.delete_entity(partition, row)
+            return {"etag": ""}
+        if write.etag is None:
+            return client.upsert_entity(write.entity, mode=UpdateMode.REPLACE)
+        if write.etag == "":
+            return client.create_entity(write.entity)
+        return client.update_entity(
+            write.entity,
+            mode=UpdateMode.REPLACE,
+            etag=write.etag,
+            match_condition=MatchConditions.IfNotModified,
+        )
+
+
+def _operation(write: Write) -> tuple[str, Entity, dict[str, Any]] | tuple[str, Entity]:
+    from azure.core import MatchConditions
+    from azure.data.tables import UpdateMode
+
+    if write.delete:
+        if write.etag:
+            return (
+                "delete",
+                write.entity,
+                {"etag": write.etag, "match_condition": MatchConditions.IfNotModified},
+            )
+        return ("delete", write.entity)
+    if write.etag is None:
+        return ("upsert", write.entity, {"mode": UpdateMode.REPLACE})
+    if write.etag == "":
+        return ("create", write.entity)
+    return (
+        "update",
+        write.entity,
+        {
+            "mode": UpdateMode.REPLACE,
+            "etag": write.etag,
+            "match_condition": MatchConditions.IfNotModified,
+        },
+    )
+
+
+def _with_etag(entity: Any) -> Entity:
+    plain: Entity = dict(entity)
+    plain["etag"] = str(entity.metadata.get("etag", "")) if entity.metadata else ""
+    return plain
+
+
+def _encode_token(token: Any) -> str | None:
+    if not token:
+        return None
+    if isinstance(token, str):
+        return token
+    return "\n".join(str(token.get(name) or "") for name in ("PartitionKey", "RowKey"))
+
+
+def _decode_token(text: str | None) -> Any:
+    if not text:
+        return None
+    partition, _, row = text.partition("\n")
+    return {"PartitionKey": partition, "RowKey": row}
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Azure's exceptions as ours."""
+    from azure.core.exceptions import (
+        AzureError,
+        ClientAuthenticationError,
+        HttpResponseError,
+        ResourceExistsError,
+        ResourceModifiedError,
+        ResourceNotFoundError,
+        ServiceRequestError,
+        ServiceResponseError,
+    )
+
+    try:
+        yield
+    except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError) as error:
+        raise TryLater("The table storage changed while it was written.") from error
+    except ClientAuthenticationError as error:
+        raise Misconfigured(
+            "The app may not use its table storage: give its identity the role "
+            "Storage Table Data Contributor."
+        ) from error
+    except HttpResponseError as error:
+        if error.status_code == 403:
+            raise Misconfigured(
+                "The app may not use its table storage: give its identity the role "
+                "Storage Table Data Contributor, or check the connection string."
+            ) from error
+        if error.status_code in (429, 500, 502, 503, 504) or error.status_code is None:
+            raise TryLater("The table storage is busy.", timedelta(seconds=5)) from error
+        raise TryLater(f"The table storage answered {error.status_code}.") from error
+    except (ServiceRequestError, ServiceResponseError) as error:
+        raise TryLater("The table storage cannot be reached.", timedelta(seconds=5)) from error
+    except AzureError as error:
+        raise TryLater("The table storage failed.") from error

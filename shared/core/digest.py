@@ -1,0 +1,117 @@
+"""A link in a few bytes, so that a full sync of a hundred thousand people fits into memory.
+
+Only what the first step of a decision looks at is kept. Texts are kept as short digests: a full
+sync only asks whether they are still the same, and whoever differs is read again before anything is
+done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import uuid
+from collections.abc import Sequence
+
+from shared.core.model import (
+    AccountId,
+    ConnectionId,
+    Link,
+    LinkState,
+    LocationId,
+    MappingRule,
+    RecordId,
+    RuleId,
+    UserId,
+)
+
+_FORMAT = struct.Struct("<B?qqqq8s8s8s")
+_STATES = tuple(LinkState)
+
+
+class LinkDigests:
+    """The links of one connection, packed."""
+
+    def __init__(self, connection_id: ConnectionId) -> None:
+        self._connection_id = connection_id
+        self._packed: dict[bytes, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def add(self, link: Link) -> None:
+        """Remember a link."""
+        self._packed[_id(link.user_id)] = _FORMAT.pack(
+            _STATES.index(link.state),
+            link.old_record_id is not None,
+            _number(link.record_id),
+            _number(link.account_id),
+            _number(link.rule_account_id),
+            _number(link.location_id),
+            _short(link.fingerprint),
+            _short(link.rule_id or ""),
+            _short(link.reason),
+        )
+
+    def take(
+        self,
+        user_id: UserId,
+        *,
+        rules: Sequence[MappingRule],
+        fingerprint: str,
+        reasons: Sequence[str],
+    ) -> Link | None:
+        """The link again, and forget it here; None when there was none.
+
+        Texts come back as the one of those given that has the same digest, else as "?".
+        """
+        packed = self._packed.pop(_id(user_id), None)
+        return None if packed is None else self._link(user_id, packed, rules, fingerprint, reasons)
+
+    def left(self, rules: Sequence[MappingRule]) -> list[Link]:
+        """The links that nobody took: their users were not seen in any mapped group."""
+        return [
+            self._link(UserId(str(uuid.UUID(bytes=user))), packed, rules, "?", ())
+            for user, packed in self._packed.items()
+        ]
+
+    def _link(
+        self,
+        user_id: UserId,
+        packed: bytes,
+        rules: Sequence[MappingRule],
+        fingerprint: str,
+        reasons: Sequence[str],
+    ) -> Link:
+        state, moving, record, account, rule_account, location, print_, rule, reason = (
+            _FORMAT.unpack(packed)
+        )
+        rule_id = next((one.id for one in rules if _short(one.id) == rule), None)
+        unknown = None if rule == _short("") else RuleId("?")
+        return Link(
+            connection_id=self._connection_id,
+            user_id=user_id,
+            state=_STATES[state],
+            record_id=None if record < 0 else RecordId(record),
+            account_id=None if account < 0 else AccountId(account),
+            rule_id=rule_id or unknown,
+            rule_account_id=None if rule_account < 0 else AccountId(rule_account),
+            location_id=None if location < 0 else LocationId(location),
+            fingerprint=fingerprint if _short(fingerprint) == print_ else "?",
+            old_record_id=RecordId(0) if moving else None,
+            reason=next((one for one in reasons if _short(one) == reason), "?"),
+        )
+
+
+def _id(user_id: UserId) -> bytes:
+    try:
+        return uuid.UUID(user_id).bytes
+    except ValueError:
+        return user_id.encode()
+
+
+def _short(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
+
+def _number(value: int | None) -> int:
+    return -1 if value is None else int(value)

@@ -1,0 +1,259 @@
+"""What a contact's fields should be, and how they differ from what BMS holds (R11–R14).
+
+Three texts meet for each field: what Entra says now, what BMS holds now, and what this app wrote
+(or found equal) last time. The third decides whether an empty Entra value may clear a field (R13).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.core.matching import key, primary_address
+from shared.core.model import (
+    Contact,
+    ContactPhone,
+    ContactTypes,
+    EntraUser,
+    FieldChange,
+    LocationId,
+)
+
+LONGEST = 100  # names and titles; BMS's own limits are not published (R11)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedContact:
+    """The values that Entra gives a contact; "" where it has none."""
+
+    first_name: str
+    last_name: str
+    email: str
+    work_phone: str
+    mobile_phone: str
+    job_title: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when any value computed from Entra changes (R12)."""
+        values = [
+            self.first_name,
+            self.last_name,
+            self.email,
+            self.work_phone,
+            self.mobile_phone,
+            self.job_title,
+        ]
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryStep:
+    """One operation on the e-mails or phones: "add", "update" or "remove".
+
+    `must` is False where BMS may refuse and the entry then simply stays (R13).
+    """
+
+    operation: str
+    value: str
+    new_value: str = ""
+    type_id: int | None = None
+    is_default: bool | None = None
+    must: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ContactChanges:
+    """Everything to send for one contact, and what is to be remembered as written afterwards."""
+
+    fields: Mapping[str, object]  # JSON Patch replacements, by BMS name
+    emails: tuple[EntryStep, ...]
+    phones: tuple[EntryStep, ...]
+    written: Mapping[str, str]
+    shown: tuple[FieldChange, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def nothing(self) -> bool:
+        """R14."""
+        return not (self.fields or self.emails or self.phones)
+
+
+def wanted_contact(user: EntraUser, email_source: str) -> WantedContact:
+    """R11: the values for a contact. `first_name` is "" when Entra has no name at all."""
+    notes: list[str] = []
+    first, last = _names(user)
+    return WantedContact(
+        first_name=_cut(first, "first name", notes),
+        last_name=_cut(last, "last name", notes),
+        email=primary_address(user, email_source),
+        work_phone=_text(user.business_phone),
+        mobile_phone=_text(user.mobile_phone),
+        job_title=_cut(_text(user.job_title), "job title", notes),
+        notes=tuple(notes),
+    )
+
+
+def _names(user: EntraUser) -> tuple[str, str]:
+    given, surname = _text(user.given_name), _text(user.surname)
+    if given and surname:
+        return given, surname
+    words = _text(user.display_name).split()
+    if len(words) > 1:
+        return given or " ".join(words[:-1]), surname or words[-1]
+    if words:
+        return given or words[0], surname or "-"
+    if given or surname:
+        return given or surname, surname or "-"
+    return "", ""
+
+
+def _text(value: str) -> str:
+    return value.strip()
+
+
+def _cut(value: str, what: str, notes: list[str]) -> str:
+    if len(value) <= LONGEST:
+        return value
+    notes.append(f"the {what} was cut to {LONGEST} characters")
+    return value[:LONGEST].rstrip()
+
+
+def contact_changes(
+    record: Contact,
+    wanted: WantedContact,
+    *,
+    written: Mapping[str, str],
+    types: ContactTypes,
+    activate: bool,
+    set_location: LocationId | None = None,
+    location_only: bool = False,
+) -> ContactChanges:
+    """Compare a record as it is now with what is wanted; send only what differs (R14).
+
+    `written` is what this app wrote or found equal last time (empty at a merge).
+    `location_only`: a change of rule alone writes only what the rule sets (R12).
+    """
+    fields: dict[str, object] = {}
+    shown: list[FieldChange] = []
+    after = dict(written)
+    notes = [*wanted.notes]
+    emails: tuple[EntryStep, ...] = ()
+    phones: list[EntryStep] = []
+
+    if set_location is not None and record.location_id != set_location:
+        fields["LocationId"] = int(set_location)
+        old = "" if record.location_id is None else str(record.location_id)
+        shown.append(FieldChange("location", old, str(set_location)))
+
+    if not location_only:
+        for name, current, value in (
+            ("FirstName", record.first_name, wanted.first_name),
+            ("LastName", record.last_name, wanted.last_name),
+            ("JobTitle", record.job_title, wanted.job_title),
+        ):
+            current = current.strip()
+            if value:
+                after[name] = value
+                if value != current:
+                    fields[name] = value
+                    shown.append(FieldChange(_SHOWN[name], current, value))
+            elif current and written.get(name) == current:
+                # Entra's value went away, and what BMS holds is ours: take it back (R13).
+                after[name] = ""
+                fields[name] = None
+                shown.append(FieldChange(_SHOWN[name], current, ""))
+            else:
+                after.pop(name, None)
+        emails = _email_steps(record, wanted.email, types, shown)
+        after["Email"] = wanted.email
+        numbers = list(record.phones)
+        for name, value, type_id in (
+            ("WorkPhone", wanted.work_phone, types.work_phone),
+            ("MobilePhone", wanted.mobile_phone, types.mobile_phone),
+        ):
+            if type_id is None:
+                if value:
+                    notes.append(f"the {_SHOWN[name]} was left out: its phone type is not known")
+                continue
+            steps, numbers = _phone_steps(
+                numbers, value, type_id, ours=written.get(name, ""), name=name, shown=shown
+            )
+            phones.extend(steps)
+            if value:
+                after[name] = value
+            else:
+                after.pop(name, None)
+
+    if activate and not record.is_active:
+        fields["IsActive"] = True
+        shown.append(FieldChange("active", "no", "yes"))
+    return ContactChanges(fields, emails, tuple(phones), after, tuple(shown), tuple(notes))
+
+
+_SHOWN = {
+    "FirstName": "first name",
+    "LastName": "last name",
+    "JobTitle": "job title",
+    "Email": "e-mail",
+    "WorkPhone": "work phone",
+    "MobilePhone": "mobile phone",
+}
+
+
+def _email_steps(
+    record: Contact, address: str, types: ContactTypes, shown: list[FieldChange]
+) -> tuple[EntryStep, ...]:
+    """R11: the primary address is there and is the default; every other entry stays."""
+    default = next((entry for entry in record.emails if entry.is_default), None)
+    same = [entry for entry in record.emails if key(entry.address) == key(address)]
+    if any(entry.is_default for entry in same):
+        return ()
+    shown.append(FieldChange("e-mail", default.address if default else "", address))
+    if same:
+        entry = same[0]
+        return (EntryStep("update", entry.address, entry.address, entry.type_id, True),)
+    type_id = types.email or (default.type_id if default else None)
+    return (EntryStep("add", address, type_id=type_id, is_default=True),)
+
+
+def _phone_steps(
+    phones: list[ContactPhone],
+    value: str,
+    type_id: int,
+    *,
+    ours: str,
+    name: str,
+    shown: list[FieldChange],
+) -> tuple[list[EntryStep], list[ContactPhone]]:
+    """Set one phone in its type, or take back what was ours; other phones stay (R11, R13)."""
+    of_type = [entry for entry in phones if entry.type_id == type_id]
+    mine = next((entry for entry in of_type if ours and _text(entry.number) == ours), None)
+    if value:
+        if any(_text(entry.number) == value for entry in of_type):
+            return [], phones
+        if not of_type:
+            shown.append(FieldChange(_SHOWN[name], "", value))
+            entry = ContactPhone(value, type_id, is_default=not phones)
+            step = EntryStep("add", value, type_id=type_id, is_default=entry.is_default)
+            return [step], [*phones, entry]
+        old = mine or next((entry for entry in of_type if entry.is_default), of_type[0])
+        shown.append(FieldChange(_SHOWN[name], old.number, value))
+        new = ContactPhone(value, type_id, old.is_default)
+        step = EntryStep("update", old.number, value, type_id, old.is_default)
+        return [step], [new if entry is old else entry for entry in phones]
+    if mine is None:
+        return [], phones
+    shown.append(FieldChange(_SHOWN[name], mine.number, ""))
+    others = [entry for entry in phones if entry is not mine]
+    steps: list[EntryStep] = []
+    if mine.is_default and others:
+        # BMS is assumed to refuse the removal of the default entry (bms-api.md 5.6).
+        heir = others[0]
+        steps.append(EntryStep("update", heir.number, heir.number, heir.type_id, True))
+        others[0] = ContactPhone(heir.number, heir.type_id, is_default=True)
+    steps.append(EntryStep("remove", mine.number, type_id=type_id, must=bool(others)))
+    return steps, others

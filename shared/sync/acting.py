@@ -1,0 +1,322 @@
+"""Carry jobs out under claims, and remember what was done (R22).
+
+A claim is written on the link that the decision rests on; only the worker whose claim was written
+goes on, and it begins no call to BMS once the claim may have run out. A creation locks the address
+as well, so that two users with one address never both get a new record (R9). Afterwards index,
+owner, activity and link are written in this order: a worker that dies in between leaves enough to
+find its record again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.core.matching import addresses, key
+from shared.core.messages import UserDelta, encode_user_delta, pack
+from shared.core.model import (
+    Claim,
+    Link,
+    LinkState,
+    Origin,
+    RecordId,
+    RecordType,
+    UserId,
+)
+from shared.errors import PersonMustAct, Rejected, SyncError, TryLater, Uncertain
+from shared.ports import (
+    FRESH,
+    ActivityLog,
+    AddressEntry,
+    AddressIndex,
+    Conflicts,
+    Connections,
+    Links,
+    Now,
+    Owner,
+    Owners,
+    Queues,
+)
+from shared.sync import troubles
+from shared.sync.address_reading import known_of
+from shared.sync.contact_jobs import (
+    ContactJobs,
+    Create,
+    Deactivate,
+    Done,
+    Job,
+    NoLongerMatches,
+    RecordGone,
+    TakeOver,
+)
+from shared.sync.finding import FindRecords
+from shared.sync.work import Told, Work
+
+# No write to BMS begins later than this after the claim was taken; calls take at most 30 s each, so
+# that a claim that has run out proves that its worker writes no more, with room for clocks that
+# differ by half a minute.
+CLAIM_USE = timedelta(seconds=45)
+CLAIM_LIFE = timedelta(seconds=150)
+BMS_DOWN = timedelta(minutes=5)
+_CHUNK = 24
+
+
+@dataclass(frozen=True)
+class Acting:
+    """Does the jobs of one message."""
+
+    connections: Connections
+    links: Links
+    owners: Owners
+    index: AddressIndex
+    conflicts: Conflicts
+    log: ActivityLog
+    queues: Queues
+    finding: FindRecords
+    contact_jobs: ContactJobs
+    pool: Executor
+    now: Now
+
+    def act(self, work: Work, jobs: Sequence[Job]) -> None:
+        """Carry the jobs out, some at a time; what the time slice does not reach is `rest`."""
+        for start in range(0, len(jobs), _CHUNK):
+            if start and self.now() > work.until:
+                work.rest.extend(job.link.user_id for job in jobs[start:])
+                return
+            self._chunk(work, jobs[start : start + _CHUNK])
+
+    def _chunk(self, work: Work, jobs: Sequence[Job]) -> None:
+        taken_at = self.now()
+        claimed = self._claim(work, jobs, taken_at)
+        going, locked = self._lock_addresses(work, claimed, taken_at)
+
+        def before_write() -> None:
+            if self.now() - taken_at > CLAIM_USE:
+                raise TryLater("The claim on the user has nearly run out.", counts=False)
+
+        def carry_out(job: Job) -> Done | SyncError:
+            try:
+                return self.contact_jobs.do(job, before_write)
+            except SyncError as error:
+                return error
+
+        results = list(self.pool.map(carry_out, going))
+        finished: list[tuple[Job, Done]] = []
+        for job, result in zip(going, results, strict=True):
+            if isinstance(result, Done):
+                finished.append((job, result))
+            else:
+                self._undone(work, job, result, locked.get(job.link.user_id))
+        self._finish(work, finished, locked)
+
+    # --- claims and locks ----------------------------------------------------------------------
+
+    def _claim(self, work: Work, jobs: Sequence[Job], now: datetime) -> list[Job]:
+        worker = uuid.uuid4().hex[:12]
+        links = [
+            work.named(
+                replace(
+                    job.link,
+                    claim=Claim(worker, now, now + CLAIM_LIFE, isinstance(job, Create)),
+                )
+            )
+            for job in jobs
+        ]
+        claimed = self.links.save(links)
+        going: list[Job] = []
+        for job in jobs:
+            link = claimed.get(job.link.user_id)
+            if link is None:
+                work.decide_again(job.link.user_id)
+            else:
+                going.append(replace(job, link=link))
+        return going
+
+    def _lock_addresses(
+        self, work: Work, jobs: Sequence[Job], now: datetime
+    ) -> tuple[list[Job], dict[UserId, AddressEntry]]:
+        """Lock each new contact's address, provided it is still as it was when we matched."""
+        wishes: dict[str, tuple[Create, AddressEntry]] = {}
+        lost: list[Job] = []
+        for job in jobs:
+            if not isinstance(job, Create):
+                continue
+            address = key(job.wanted.email)
+            if address in wishes:
+                lost.append(job)
+                continue
+            entry = job.seen or AddressEntry(address)
+            until = now + CLAIM_LIFE
+            locking = replace(entry, creating_for=job.link.user_id, creating_until=until)
+            wishes[address] = (job, locking)
+        locked = self.index.lock([entry for _, entry in wishes.values()]) if wishes else {}
+        lost += [job for address, (job, _) in wishes.items() if address not in locked]
+        if lost:
+            self._give_back([job.link for job in lost])
+            for job in lost:
+                work.decide_again(job.link.user_id)
+        without = {job.link.user_id for job in lost}
+        held = {
+            job.link.user_id: locked[address]
+            for address, (job, _) in wishes.items()
+            if address in locked
+        }
+        return [job for job in jobs if job.link.user_id not in without], held
+
+    def _give_back(self, links: Sequence[Link]) -> None:
+        """Undo claims that were not used; a user who was never linked is forgotten again."""
+        new = [link for link in links if link.state is LinkState.PENDING]
+        known = [replace(link, claim=None) for link in links if link.state is not LinkState.PENDING]
+        if new:
+            self.links.remove(new)
+        if known:
+            self.links.save(known)
+
+    # --- what was done -------------------------------------------------------------------------
+
+    def _finish(
+        self,
+        work: Work,
+        finished: Sequence[tuple[Job, Done]],
+        locked: dict[UserId, AddressEntry],
+    ) -> None:
+        if not finished:
+            return
+        work.wrote = True
+        now = self.now()
+        links: list[Link] = []
+        owned: list[tuple[RecordId, Owner]] = []
+        entries: list[AddressEntry] = []
+        for job, done in finished:
+            user = job.link.user_id
+            if done.created and done.record is not None:
+                entry = locked[user]
+                known = (*entry.known, known_of(done.record))
+                entries.append(replace(entry, known=known, creating_for=None, creating_until=None))
+                owned.append((done.record.id, Owner(work.connection.id, user)))
+            elif done.record is not None:
+                self.finding.learn(done.record, done_for=user)
+            links.append(work.named(replace(done.link, claim=None, updated_at=now)))
+            if done.kind == "unchanged":
+                work.told[user] = Told("nothing", "is up to date")
+            else:
+                work.tell(user, done.kind, done.reason, done.link, done.changes, done.notes)
+            if done.unfinished:
+                work.later[user] = TryLater("a second call to BMS is still to be made")
+        if entries:
+            self.index.put(entries)
+        if owned:
+            self.owners.take_new(RecordType.CONTACT, owned)
+        if work.activities:
+            self.log.add(work.activities)
+            work.activities.clear()
+        saved = self.links.save(links)
+        for job, done in finished:
+            if job.link.user_id not in saved:
+                work.decide_again(job.link.user_id)
+            self._released(work, job, done)
+
+    def _released(self, work: Work, job: Job, done: Done) -> None:
+        """A record that somebody left may settle another user's conflict (R9)."""
+        before, after = job.link, done.link
+        left: RecordId | None = None
+        if isinstance(job, Deactivate):
+            left = job.record_id
+        elif before.record_id is not None and before.record_id != after.record_id:
+            left = before.record_id
+            me = Owner(work.connection.id, before.user_id)
+            self.owners.release(RecordType.CONTACT, left, me)
+        if before.state is LinkState.CONFLICT:
+            self.conflicts.remove(work.connection.id, before.user_id)
+        if left is None:
+            return
+        waiting = [
+            one.user_id
+            for one in self.conflicts.list(work.connection.id)
+            if left in one.record_ids and one.user_id != before.user_id
+        ]
+        signal = UserDelta(work.connection.id, (), Origin.SWEEP, signal_at=self.now())
+        for delta in pack(signal, waiting):
+            self.queues.send(FRESH, encode_user_delta(delta))
+
+    # --- what was not --------------------------------------------------------------------------
+
+    def _undone(self, work: Work, job: Job, error: SyncError, lock: AddressEntry | None) -> None:
+        user = job.link.user_id
+        if isinstance(job, Create) and isinstance(error, Uncertain):
+            # Claim and lock stay, the claim as run out: the next look searches BMS first.
+            if job.link.claim is not None:
+                claim = replace(job.link.claim, until=self.now())
+                self.links.save([replace(job.link, claim=claim)])
+            work.later[user] = TryLater(error.sentence, timedelta(seconds=5))
+            return
+        if lock is not None:
+            self.index.put([replace(lock, creating_for=None, creating_until=None)])
+        if isinstance(job, TakeOver) and not isinstance(error, TryLater):
+            me = Owner(work.connection.id, user)
+            self.owners.release(RecordType.CONTACT, job.record_id, me)
+        if isinstance(error, Rejected):
+            self._rejected(work, job, error)
+        elif isinstance(error, RecordGone):
+            self._record_gone(work, job, error)
+        else:
+            if isinstance(error, NoLongerMatches) and isinstance(job, TakeOver):
+                self.finding.unlearn(job.record_id, job.keys)
+                self.finding.learn(error.contact)
+            self._give_back([job.link])
+            work.later[user] = self._whole_bms(work, error)
+
+    def _whole_bms(self, work: Work, error: SyncError) -> SyncError:
+        """Trouble that is not this user's: a person hears of it, and the work waits."""
+        if not isinstance(error, PersonMustAct):
+            return error
+        trouble = troubles.trouble_of(error, self.now())
+        troubles.record(self.connections, work.connection.id, trouble, seen=work.connection)
+        return TryLater(error.sentence, BMS_DOWN, counts=False)
+
+    def _record_gone(self, work: Work, job: Job, error: RecordGone) -> None:
+        """R8: match again by address, else create anew, and say so."""
+        user = job.link.user_id
+        if isinstance(job, TakeOver):
+            self.finding.unlearn(error.record_id, job.keys)
+            self._give_back([job.link])
+        else:
+            keys = [key(job.link.address)] if job.link.address else []
+            if user in work.users:
+                keys += addresses(work.users[user], work.connection.email_source)
+            self.finding.unlearn(error.record_id, keys)
+            me = Owner(work.connection.id, user)
+            self.owners.release(RecordType.CONTACT, error.record_id, me)
+            reason = f"record {error.record_id} is gone in BMS"
+            self.links.save(
+                [
+                    replace(
+                        job.link,
+                        state=LinkState.PENDING,
+                        record_id=None,
+                        account_id=None,
+                        rule_account_id=None,
+                        fingerprint="",
+                        written={},
+                        reason=reason,
+                        claim=None,
+                    )
+                ]
+            )
+            work.tell(user, "note", f"{reason}: the user is matched again", job.link)
+        work.decide_again(user)
+
+    def _rejected(self, work: Work, job: Job, error: Rejected) -> None:
+        """BMS refused this one: told once, tried again when the user changes or at a full sync."""
+        user = job.link.user_id
+        reason = f"{error.sentence} {error.next_step}".strip()
+        state = LinkState.FAILED if job.link.record_id is None else job.link.state
+        work.told[user] = Told("failure", reason)
+        if job.link.reason != reason:
+            work.tell(user, "failure", reason, job.link)
+        after = replace(job.link, state=state, reason=reason, claim=None, updated_at=self.now())
+        self.links.save([after])
+        work.failed.add(user)

@@ -1,0 +1,158 @@
+"""How BMS is reached, as a person sets it, and BMS's look-up tables for the forms.
+
+Settings are saved only when BMS lets us in with them. The password goes to the vault and never
+comes back out (R29).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from shared.config import url_problem
+from shared.core.model import AccountId, BmsSettings
+from shared.errors import BadInput, PersonMustAct, SyncError
+from shared.ports import BMS_PASSWORD, Bms, BmsSettingsStore, Connections, NewId, Vault
+from shared.sync.new_id import new_id
+
+_BMS = "bms"  # how the codes of troubles with BMS begin
+KINDS = (
+    "accounts",
+    "locations",
+    "departments",
+    "jobtitles",
+    "employmenttypes",
+    "securityroles",
+    "employeeroles",
+    "employees",
+    "emailtypes",
+    "phonetypes",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BmsWish:
+    """The settings as a person enters them. `password` None keeps the one that is stored."""
+
+    settings: BmsSettings
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One entry of a look-up table."""
+
+    id: int
+    name: str
+    is_active: bool = True
+    is_main: bool | None = None  # of locations
+
+
+@dataclass(frozen=True, slots=True)
+class ManageBms:
+    """Settings and look-ups of BMS."""
+
+    store: BmsSettingsStore
+    bms: Bms
+    vault: Vault
+    connections: Connections
+    new_version: NewId = new_id
+
+    def get(self) -> BmsSettings | None:
+        """The settings, None before they were saved for the first time."""
+        return self.store.get()
+
+    def has_password(self) -> bool:
+        """Whether the vault holds a password for BMS."""
+        return bool(self.vault.get(BMS_PASSWORD))
+
+    def save(self, wish: BmsWish) -> BmsSettings:
+        """Sign in with these settings, then save them; BadInput when BMS refuses them."""
+        settings = _plain(wish.settings)
+        stored = self.vault.get(BMS_PASSWORD, fresh=True)
+        password = stored if wish.password is None else wish.password
+        if not password:
+            raise BadInput(
+                422, "password is missing: enter the password of the API user.", field="password"
+            )
+        try:
+            self.bms.check_sign_in(settings, password)
+        except PersonMustAct as error:
+            raise BadInput(
+                422,
+                f"BMS refused this sign-in: {error.sentence} {error.next_step}",
+                field="password",
+            ) from error
+        settings = replace(settings, version=self.new_version())
+        if password != stored:
+            self.vault.put(BMS_PASSWORD, password)
+        try:
+            self.store.put(settings)
+        except SyncError:
+            if stored and password != stored:
+                self.vault.put(BMS_PASSWORD, stored)  # the old settings keep their password
+            raise
+        self._clear_troubles()
+        return settings
+
+    def choices(self, kind: str, account_id: int | None = None) -> list[Choice]:
+        """One look-up table; locations are those of an account, or without one the MSP's own."""
+        if kind not in KINDS:
+            raise BadInput(404, f"There is no look-up of this name; there are: {', '.join(KINDS)}.")
+        if account_id is not None and kind != "locations":
+            raise BadInput(400, "accountId is for locations only: leave it out.", field="accountId")
+        if self.store.get() is None:
+            raise BadInput(409, "BMS is not set up yet: save the BMS settings first.")
+        if kind == "accounts":
+            return [Choice(each.id, each.name, each.is_active) for each in self.bms.accounts()]
+        if account_id is None:
+            return [Choice(id_, name) for id_, name in self.bms.lookup(kind)]
+        account = self.bms.account(AccountId(account_id))
+        if account is None:
+            raise BadInput(
+                422,
+                f"accountId {account_id} is no account in BMS: choose one from the list of "
+                "accounts.",
+                field="accountId",
+            )
+        return [
+            Choice(each.id, each.name, each.is_active, each.is_main) for each in account.locations
+        ]
+
+    def _clear_troubles(self) -> None:
+        """What connections complained of about BMS has been mended, or will be found again."""
+        for connection in self.connections.list():
+            if any(trouble.code.startswith(_BMS) for trouble in connection.troubles):
+                self.connections.update(
+                    connection.id,
+                    lambda now: replace(
+                        now,
+                        troubles=tuple(
+                            each for each in now.troubles if not each.code.startswith(_BMS)
+                        ),
+                    ),
+                )
+
+
+def _plain(settings: BmsSettings) -> BmsSettings:
+    """The settings without stray blanks; BadInput for what no BMS could be reached with."""
+    tenant, user_name = settings.tenant.strip(), settings.user_name.strip()
+    for name, value, hint in (
+        ("tenant", tenant, "the company name as My Settings in BMS shows it"),
+        ("userName", user_name, "the user name of the API user"),
+    ):
+        if not value:
+            raise BadInput(422, f"{name} must not be empty: enter {hint}.", field=name)
+    addresses = {}
+    for name, value in (("apiUrl", settings.api_url), ("gatewayUrl", settings.gateway_url)):
+        addresses[name] = value.strip().rstrip("/")
+        problem = url_problem(addresses[name])
+        if problem:
+            raise BadInput(422, f"{name} {problem}", field=name)
+    return replace(
+        settings,
+        api_url=addresses["apiUrl"],
+        gateway_url=addresses["gatewayUrl"],
+        # The tenant keeps inner blanks: BMS wants it exactly as it shows it (bms-api.md 2.1).
+        tenant=tenant,
+        user_name=user_name,
+    )

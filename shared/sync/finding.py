@@ -1,0 +1,187 @@
+"""Find the record of a user whom no link names yet (R6, R9).
+
+The index answers for everybody; only for a few fresh users BMS is asked as well, by address, since
+somebody may have typed the contact in a minute ago. Whose record it is, the owners tell; a record
+whose user has left is free again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.core.decision import Seek
+from shared.core.matching import Ambiguous, Candidate, Found, NotFound, match
+from shared.core.model import (
+    ConnectionId,
+    Contact,
+    LinkState,
+    RecordId,
+    RecordType,
+    UserId,
+)
+from shared.ports import AddressEntry, AddressIndex, Bms, Links, Owner, Owners
+from shared.sync.address_reading import known_addresses, known_of
+
+_MOST_SEARCHES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """One user for whom a record is sought, and his addresses in order."""
+
+    user_id: UserId
+    keys: tuple[str, ...]
+    step: Seek
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The match, and what the index held for the user's addresses."""
+
+    match: Found | NotFound | Ambiguous
+    entries: dict[str, AddressEntry]
+    former_owner: Owner | None = None  # of the record found, when it has to be taken over
+
+
+@dataclass(frozen=True, slots=True)
+class FindRecords:
+    """Matches users against the address index."""
+
+    index: AddressIndex
+    owners: Owners
+    links: Links
+    bms: Bms
+
+    def find(
+        self, connection_id: ConnectionId, sought: Sequence[Sought], *, cached: bool, search: bool
+    ) -> dict[UserId, Answer]:
+        """The match for each user, from this process's copy of the index or from the tables.
+
+        `search`: who is not in the index is looked for in BMS, which bulk work must not do (R6).
+        """
+        every = {key for one in sought for key in one.keys}
+        entries = self.index.cached(every) if cached else self.index.get_many(every)
+        if search:
+            for one in sought:
+                if isinstance(self._match(one, entries, frozenset()).match, NotFound):
+                    self._search(one.keys, entries)
+        owned = self._owned(sought, entries)
+        held = {record: owner for record, owner in owned.items() if self._still_held(record, owner)}
+        answers: dict[UserId, Answer] = {}
+        for one in sought:
+            me = (connection_id, one.user_id)
+            taken = frozenset(
+                record
+                for record, owner in held.items()
+                if (owner.connection_id, owner.user_id) != me
+            )
+            answer = self._match(one, entries, taken)
+            if isinstance(answer.match, Found):
+                former = owned.get(answer.match.candidate.record_id)
+                if former is not None and (former.connection_id, former.user_id) != me:
+                    answer = replace(answer, former_owner=former)
+            answers[one.user_id] = answer
+        return answers
+
+    def search(self, keys: Sequence[str]) -> bool:
+        """Ask BMS for these addresses, add what it shows to the index; whether it shows any."""
+        entries = self.index.get_many(keys)
+        self._search(keys, entries)
+        return any(entry.known for entry in entries.values())
+
+    def _search(self, keys: Sequence[str], entries: dict[str, AddressEntry]) -> None:
+        for key in keys[:_MOST_SEARCHES]:
+            for contact in self.bms.find_contacts(key):
+                entries |= self.learn(contact)
+
+    def learn(self, contact: Contact, *, done_for: UserId | None = None) -> dict[str, AddressEntry]:
+        """Add what a contact shows to the index; a filter query may only ever add (R6).
+
+        `done_for`: this user's creation is over, its lock goes. Answers the contact's entries.
+        """
+        known = known_of(contact)
+        addresses = known_addresses(contact)
+        before = self.index.get_many(addresses)
+        after: dict[str, AddressEntry] = {}
+        for address in addresses:
+            entry = before.get(address, AddressEntry(address))
+            others = tuple(one for one in entry.known if one.record_id != known.record_id)
+            changed = replace(entry, known=(*others, known))
+            if done_for is not None and entry.creating_for == done_for:
+                changed = replace(changed, creating_for=None, creating_until=None)
+            if set(changed.known) == set(entry.known):
+                changed = replace(changed, known=entry.known)
+            after[address] = changed
+        writes = [entry for address, entry in after.items() if entry != before.get(address)]
+        if writes:
+            self.index.put(writes)
+        return after
+
+    def unlearn(self, record_id: RecordId, keys: Sequence[str]) -> None:
+        """BMS no longer shows this record under these addresses."""
+        changed = [
+            replace(entry, known=tuple(one for one in entry.known if one.record_id != record_id))
+            for entry in self.index.get_many(keys).values()
+            if any(one.record_id == record_id for one in entry.known)
+        ]
+        if changed:
+            self.index.put(changed)
+
+    def _owned(
+        self, sought: Sequence[Sought], entries: dict[str, AddressEntry]
+    ) -> dict[RecordId, Owner]:
+        """Who holds the candidates."""
+        candidates = {
+            known.record_id
+            for one in sought
+            for key in one.keys
+            if key in entries
+            for known in entries[key].known
+        }
+        if not candidates:
+            return {}
+        return self.owners.get_many(RecordType.CONTACT, candidates)
+
+    def _match(
+        self, one: Sought, entries: dict[str, AddressEntry], taken: frozenset[RecordId]
+    ) -> Answer:
+        mine = {key: entries[key] for key in one.keys if key in entries}
+        candidates = {
+            key: [
+                Candidate(known.record_id, known.account_id, known.is_active)
+                for known in entry.known
+            ]
+            for key, entry in mine.items()
+        }
+        result = match(
+            one.keys,
+            candidates,
+            account_id=one.step.account_id,
+            own_account_only=one.step.own_account_only,
+            taken=taken,
+        )
+        return Answer(result, mine)
+
+    def _still_held(self, record: RecordId, owner: Owner) -> bool:
+        link = self.links.get(owner.connection_id, owner.user_id)
+        if link is None:
+            return False
+        if link.claim is not None and link.state is LinkState.PENDING:
+            return True
+        return link.record_id == record and link.state is LinkState.ACTIVE
+
+
+def creating_elsewhere(
+    entries: dict[str, AddressEntry], user_id: UserId, now: datetime
+) -> AddressEntry | None:
+    """The entry that another user's creation holds at present, if any."""
+    for entry in entries.values():
+        if (
+            entry.creating_for not in (None, user_id)
+            and entry.creating_until is not None
+            and entry.creating_until > now
+        ):
+            return entry
+    return None

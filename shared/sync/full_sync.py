@@ -1,0 +1,327 @@
+"""Compare everybody in scope with what is remembered, while the group members stream by.
+
+Groups are read in the order of their rules, so the first rule that takes a user is the one that
+wins. Who is as remembered costs nothing more; everybody else is queued by name and decided again
+from a direct look. Who is remembered but was not seen is a leaver only once every group was read to
+its end (R20, R23): a page that is missing stops the run before anybody is missed.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.core import trouble_texts
+from shared.core.decision import NO_ADDRESS, NO_NAME, Nothing, Seek, first_step
+from shared.core.digest import LinkDigests
+from shared.core.fields import wanted_contact
+from shared.core.messages import SweepOrder, UserDelta, encode_user_delta, pack
+from shared.core.model import (
+    Connection,
+    Cursors,
+    EntraUser,
+    GroupId,
+    GroupState,
+    LinkState,
+    MappingRule,
+    Origin,
+    RecordType,
+    SyncId,
+    UserId,
+)
+from shared.core.rules import Placement, in_order, refusal
+from shared.core.signin_trouble import SIGN_IN_CODES
+from shared.errors import SyncError
+from shared.ports import (
+    BULK,
+    LEAVERS,
+    Connections,
+    Directories,
+    Directory,
+    Links,
+    Now,
+    Queues,
+    Rules,
+    Runs,
+    SweepState,
+)
+from shared.sync import troubles
+from shared.sync.address_reading import ReadAddresses
+
+log = logging.getLogger(__name__)
+
+_PART = 100
+# A person's unsettled conflict is looked at again with an index of at most this age.
+_CONFLICT_AGE = timedelta(minutes=10)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One full sync under way."""
+
+    connection: Connection
+    sync_id: SyncId
+    origin: Origin
+    attempt: str
+    began: datetime
+    rules: list[MappingRule]
+    digests: LinkDigests
+    unreadable: frozenset[GroupId] = frozenset()
+    placed: set[bytes] = field(default_factory=set)
+    refused: dict[UserId, Placement] = field(default_factory=dict)
+    seen: int = 0
+    unchanged: int = 0
+    parts: int = 0
+    waiting: list[UserId] = field(default_factory=list)
+    index_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class FullSync:
+    """The use case behind "full" and "rules" orders."""
+
+    connections: Connections
+    rules: Rules
+    links: Links
+    runs: Runs
+    state: SweepState
+    directories: Directories
+    queues: Queues
+    reading: ReadAddresses
+    now: Now
+
+    def run(self, order: SweepOrder, sync_id: SyncId, origin: Origin) -> None:
+        """Read, compare, queue. Raises SyncError when the reading has to be repeated."""
+        connection = self.connections.get(order.connection_id)
+        if connection is None or not connection.may_write:
+            self.runs.failed(sync_id, self.now(), "The connection is not connected, or is paused.")
+            return
+        attempt = uuid.uuid4().hex[:8]
+        began = self.now()
+        self.runs.started(sync_id, began, attempt)
+        directory = self.directories.open(connection)
+        self._begin_cursors(connection, directory)
+        rules, unreadable = self._activate(connection, directory)
+        self._track(connection, directory, rules, unreadable)
+        run = _Run(
+            connection=connection,
+            sync_id=sync_id,
+            origin=origin,
+            attempt=attempt,
+            began=began,
+            rules=[rule for rule in rules if rule.enabled],
+            digests=self._remembered(connection),
+            unreadable=unreadable,
+        )
+        self._compare_members(run, directory)
+        self._compare_the_rest(run)
+        self._flush(run)
+        self.runs.all_read(sync_id, seen=run.seen, unchanged=run.unchanged, parts=run.parts)
+        troubles.clear_seen(self.connections, connection, SIGN_IN_CODES)
+        log.info(
+            "full sync read connection=%s seen=%d unchanged=%d parts=%d",
+            connection.id,
+            run.seen,
+            run.unchanged,
+            run.parts,
+        )
+
+    # --- before the reading --------------------------------------------------------------------
+
+    def _begin_cursors(self, connection: Connection, directory: Directory) -> None:
+        """Delta links from now on, before the members are read: changes meanwhile are not lost."""
+        for _ in range(3):
+            cursors = self.state.cursors(connection.id) or Cursors(connection.id)
+            if cursors.users_link and cursors.groups_link:
+                return
+            begun = replace(
+                cursors,
+                users_link=cursors.users_link or directory.start_cursor("users"),
+                groups_link=cursors.groups_link or directory.start_cursor("groups"),
+                swept_at=cursors.swept_at or self.now(),
+            )
+            if self.state.save_cursors(begun):
+                return
+
+    def _activate(
+        self, connection: Connection, directory: Directory
+    ) -> tuple[list[MappingRule], frozenset[GroupId]]:
+        """Make the edited rules the live ones, with what Entra says of their groups now (R5)."""
+        rules = [
+            rule
+            for rule in self.rules.edited(connection.id)
+            if rule.record_type is RecordType.CONTACT
+        ]
+        found = directory.groups(sorted({rule.group_id for rule in rules})) if rules else {}
+        checked: list[MappingRule] = []
+        for rule in rules:
+            group = found.get(rule.group_id)
+            if isinstance(group, SyncError):
+                after = replace(rule, group_state=GroupState.UNREADABLE)
+            elif group is None:
+                after = replace(rule, group_state=GroupState.GONE)
+            else:
+                after = replace(
+                    rule,
+                    group_name=group.name,
+                    group_created_at=group.created_at,
+                    group_state=GroupState.HIDDEN if group.hidden else GroupState.OK,
+                )
+            checked.append(after)
+            if after != rule and self.rules.get(rule.id) == rule:
+                self.rules.put(after)  # unless a person edits it at this moment
+        self.rules.make_live(connection.id, checked)
+        unreadable = {
+            rule.group_id
+            for rule in checked
+            if rule.enabled and rule.group_state is not GroupState.OK
+        }
+        if unreadable:
+            trouble = trouble_texts.unreadable_groups(sorted(unreadable), self.now())
+            troubles.record(self.connections, connection.id, trouble)
+        else:
+            troubles.clear_seen(self.connections, connection, {trouble_texts.GROUPS})
+        return checked, frozenset(unreadable)
+
+    def _track(
+        self,
+        connection: Connection,
+        directory: Directory,
+        rules: list[MappingRule],
+        unreadable: frozenset[GroupId],
+    ) -> None:
+        """Which groups' changes concern us: the mapped ones and all that is nested in them."""
+        tracked: set[GroupId] = {rule.group_id for rule in rules if rule.enabled}
+        for rule in rules:
+            if rule.enabled and rule.include_nested and rule.group_id not in unreadable:
+                tracked |= directory.nested_groups(rule.group_id)
+        for _ in range(5):
+            cursors = self.state.cursors(connection.id)
+            if cursors is None:
+                return
+            # A group that was nested once may be restored: it stays in view.
+            every = frozenset(tracked | cursors.tracked_groups)
+            if every == cursors.tracked_groups:
+                return
+            if self.state.save_cursors(replace(cursors, tracked_groups=every)):
+                return
+
+    def _remembered(self, connection: Connection) -> LinkDigests:
+        digests = LinkDigests(connection.id)
+        for page in self.links.all(connection.id):
+            for link in page:
+                digests.add(link)
+        return digests
+
+    # --- the reading ---------------------------------------------------------------------------
+
+    def _compare_members(self, run: _Run, directory: Directory) -> None:
+        for rule in in_order(run.rules):
+            if rule.group_id in run.unreadable:
+                continue
+            for page in directory.members(rule.group_id, nested=rule.include_nested):
+                for user in page:
+                    self._compare(run, rule, user)
+            self.runs.seen(run.sync_id, run.seen)
+
+    def _compare(self, run: _Run, rule: MappingRule, user: EntraUser) -> None:
+        mark = _mark(user.id)
+        if mark in run.placed:
+            return
+        because = refusal(rule, user)
+        unreadable = frozenset(each.id for each in run.rules if each.group_id in run.unreadable)
+        if because is not None:
+            if user.id not in run.refused:
+                reason = because[:1].upper() + because[1:]
+                run.refused[user.id] = Placement(None, reason, True, unreadable, ())
+            return
+        run.placed.add(mark)
+        run.refused.pop(user.id, None)
+        run.seen += 1
+        wanted = wanted_contact(user, run.connection.email_source)
+        link = run.digests.take(
+            user.id,
+            rules=run.rules,
+            fingerprint=wanted.fingerprint,
+            reasons=(NO_ADDRESS, NO_NAME, f"{NO_ADDRESS}; the record stays as it is"),
+        )
+        step = first_step(
+            Placement(rule, "", True, unreadable, ()),
+            wanted,
+            link,
+            on_leave=run.connection.on_leave,
+            match_scope=run.connection.match_scope,
+        )
+        if isinstance(step, Nothing):
+            run.unchanged += 1
+            return
+        if isinstance(step, Seek):
+            conflict = link is not None and link.state is LinkState.CONFLICT
+            self._need_index(run, run.began - _CONFLICT_AGE if conflict else run.began)
+        self._queue(run, user.id)
+
+    def _compare_the_rest(self, run: _Run) -> None:
+        """Members that no rule takes, and people who are in no mapped group any more."""
+        leaving: list[UserId] = []
+        for user_id, placement in run.refused.items():
+            run.seen += 1
+            link = run.digests.take(
+                user_id, rules=run.rules, fingerprint="", reasons=(placement.reason,)
+            )
+            if link is not None and link.record_id is not None:
+                if link.state is LinkState.ACTIVE:
+                    leaving.append(user_id)
+                else:
+                    run.unchanged += 1
+            elif (
+                link is not None
+                and link.state is LinkState.SKIPPED
+                and link.reason == placement.reason
+            ):
+                run.unchanged += 1
+            else:
+                self._queue(run, user_id)
+        unreadable = {rule.id for rule in run.rules if rule.group_id in run.unreadable}
+        for link in run.digests.left(run.rules):
+            if link.record_id is None:
+                self._queue(run, link.user_id)
+            elif link.state is LinkState.ACTIVE and link.rule_id not in unreadable:
+                leaving.append(link.user_id)
+        self._flush(run)
+        if not leaving:
+            troubles.clear_seen(self.connections, run.connection, {trouble_texts.LEAVERS})
+        # Together, so that they are counted together before the first is written (R20).
+        for delta in pack(self._delta(run), leaving):
+            self._send(run, LEAVERS, delta)
+            run.seen += len(delta.users)
+
+    def _need_index(self, run: _Run, since: datetime) -> None:
+        if run.index_since is None or run.index_since < since:
+            self.reading.since(since)
+            run.index_since = since
+
+    # --- the queueing --------------------------------------------------------------------------
+
+    def _queue(self, run: _Run, user_id: UserId) -> None:
+        run.waiting.append(user_id)
+        if len(run.waiting) == _PART:
+            self._flush(run)
+
+    def _flush(self, run: _Run) -> None:
+        for delta in pack(self._delta(run), run.waiting, _PART):
+            self._send(run, BULK, delta)
+        run.waiting.clear()
+
+    def _delta(self, run: _Run) -> UserDelta:
+        return UserDelta(run.connection.id, (), run.origin, sync=run.sync_id)
+
+    def _send(self, run: _Run, queue: str, delta: UserDelta) -> None:
+        run.parts += 1
+        part = f"{run.attempt}-{run.parts:05d}"
+        self.queues.send(queue, encode_user_delta(replace(delta, part=part)))
+
+
+def _mark(user_id: UserId) -> bytes:
+    return uuid.UUID(user_id).bytes if len(user_id) == 36 else user_id.encode()

@@ -1,0 +1,46 @@
+"""Count deactivations against the connection's limit before the first one is written (R20)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.core.holds import passes_limit, recent
+from shared.core.model import Connection, UserId
+from shared.errors import TryLater
+from shared.ports import Links, Now, Window, Windows
+
+_TRIES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class CountLeavers:
+    """The moving day of a connection's deactivations."""
+
+    windows: Windows
+    links: Links
+    now: Now
+
+    def allow(self, connection: Connection, users: Sequence[UserId]) -> bool:
+        """Whether all of these may be deactivated now; if so, they are counted.
+
+        They were read together, so they are allowed or held together. Who was counted already
+        (his message came twice) is not counted again.
+        """
+        for _ in range(_TRIES):
+            window = self.windows.get(connection.id) or Window()
+            taken = recent(window.taken, self.now())
+            more = [user for user in users if user not in taken]
+            if not more:
+                return True
+            base = window.base if taken else None
+            if len(taken) + len(more) > connection.hold_limit.count and base is None:
+                base = self.links.count_active(connection.id) + len(taken)
+            if passes_limit(
+                connection.hold_limit, base=base or 0, already=len(taken), more=len(more)
+            ):
+                return False
+            counted = {**taken, **dict.fromkeys(more, self.now())}
+            if self.windows.save(connection.id, Window(counted, base, window.etag)):
+                return True
+        raise TryLater("Deactivations of this connection are being counted by others just now.")

@@ -1,0 +1,126 @@
+"""From "no link names this user" to a job: take over, create, or ask a person (R6, R9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.core.matching import Ambiguous, Found, NotFound, key
+from shared.core.model import Link, LinkState, RecordType, UserId
+from shared.errors import TryLater
+from shared.ports import Conflict, Conflicts, Links, Now, Owner, Owners
+from shared.sync.address_reading import ReadAddresses
+from shared.sync.contact_jobs import Create, Job, TakeOver
+from shared.sync.finding import Answer, FindRecords, Sought, creating_elsewhere
+from shared.sync.work import BUSY, Told, Work
+
+# A create whose answer never came may still take effect for so long.
+IN_FLIGHT = timedelta(seconds=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Seeking:
+    """Matches users and makes their jobs."""
+
+    links: Links
+    owners: Owners
+    conflicts: Conflicts
+    reading: ReadAddresses
+    finding: FindRecords
+    now: Now
+
+    def jobs(self, work: Work, sought: Sequence[Sought]) -> list[Job]:
+        """A job for each user who has one match or none; conflicts are remembered and told."""
+        now = self.now()
+        if not work.bulk:
+            self.reading.since(None)
+        going = [one for one in sought if not self._may_be_in_flight(work, one, now)]
+        answers = self._answers(work, going, now)
+        jobs: list[Job] = []
+        for one in going:
+            answer = answers[one.user_id]
+            if creating_elsewhere(answer.entries, one.user_id, now) is not None:
+                sentence = "another user with this address is being created just now"
+                work.later[one.user_id] = TryLater(sentence, BUSY, counts=False)
+            elif isinstance(answer.match, Ambiguous):
+                self._conflict(work, one, answer.match)
+            elif (job := self._job(work, one, answer)) is not None:
+                jobs.append(job)
+        return jobs
+
+    def _may_be_in_flight(self, work: Work, one: Sought, now: datetime) -> bool:
+        """After a claim that ran out while a record was being made: look in BMS first (R22)."""
+        claim = work.link_of(one.user_id).claim
+        if claim is None or not claim.creating:
+            return False
+        if self.finding.search(one.keys):
+            return False
+        age = now - claim.taken_at
+        if age < IN_FLIGHT:
+            wait = min(IN_FLIGHT - age, timedelta(seconds=15))
+            sentence = "BMS may still be creating the contact"
+            work.later[one.user_id] = TryLater(sentence, wait, counts=False)
+            return True
+        # A filter query may leave rows out (R6): only the full lists prove that there is none.
+        self.reading.since(claim.taken_at + IN_FLIGHT)
+        return False
+
+    def _answers(self, work: Work, sought: Sequence[Sought], now: datetime) -> dict[UserId, Answer]:
+        answers = self.finding.find(
+            work.connection.id, sought, cached=work.bulk, search=not work.bulk
+        )
+        doubtful = [one for one in sought if _locked(answers[one.user_id])]
+        if doubtful:
+            # A lock may be outdated in this process's copy; one that ran out was left by a worker
+            # that died, perhaps after BMS had made the record.
+            for one in doubtful:
+                if creating_elsewhere(answers[one.user_id].entries, one.user_id, now) is None:
+                    self.finding.search(one.keys)
+            answers |= self.finding.find(work.connection.id, doubtful, cached=False, search=False)
+        return answers
+
+    def _job(self, work: Work, one: Sought, answer: Answer) -> Job | None:
+        link, wanted, step = work.link_of(one.user_id), work.wanted[one.user_id], one.step
+        if not isinstance(answer.match, Found):
+            seen = answer.entries.get(key(wanted.email))
+            return Create(link, step.rule, wanted, step.account_id, step.reason, seen, step.leaving)
+        record_id = answer.match.candidate.record_id
+        me = Owner(work.connection.id, one.user_id)
+        if not self.owners.take(RecordType.CONTACT, record_id, me, over=answer.former_owner):
+            work.decide_again(one.user_id)
+            return None
+        return TakeOver(
+            link,
+            step.rule,
+            wanted,
+            record_id,
+            answer.match.elsewhere,
+            one.keys,
+            step.reason,
+            step.leaving,
+        )
+
+    def _conflict(self, work: Work, one: Sought, found: Ambiguous) -> None:
+        """A person must choose (R9); nothing is written to BMS."""
+        link = work.link_of(one.user_id)
+        if link.reason == found.reason and link.claim is None:
+            work.told[one.user_id] = Told("conflict", found.reason)
+            return
+        now = self.now()
+        state = link.state if link.record_id is not None else LinkState.CONFLICT
+        after: Link = replace(link, state=state, reason=found.reason, updated_at=now, claim=None)
+        self.conflicts.put(
+            Conflict(work.connection.id, one.user_id, found.record_ids, found.reason, now)
+        )
+        if not self.links.save([work.named(after)]):
+            work.decide_again(one.user_id)
+            return
+        notes = (f"records: {', '.join(str(record) for record in found.record_ids)}",)
+        work.tell(one.user_id, "conflict", found.reason, link, notes=notes)
+
+
+def _locked(answer: Answer) -> bool:
+    return isinstance(answer.match, NotFound) and any(
+        entry.creating_for is not None for entry in answer.entries.values()
+    )

@@ -1,0 +1,282 @@
+"""Read a connection's delta queries and queue whom they name (R21 to R23).
+
+What a delta page says is a hint: it names users, and the decision is made later from a direct look.
+A change in a group concerns its members; a change in a nested group concerns everybody below it.
+The cursor is saved last, when everything read with it is safely queued.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from shared.core.messages import (
+    SweepOrder,
+    UserDelta,
+    encode_sweep_order,
+    encode_user_delta,
+    pack,
+)
+from shared.core.model import (
+    Connection,
+    ConnectionId,
+    Cursors,
+    GroupId,
+    Origin,
+    SyncId,
+    SyncRun,
+    UserId,
+)
+from shared.core.signin_trouble import SIGN_IN_CODES
+from shared.errors import DecideAgain, PersonMustAct, SyncError, TryLater
+from shared.ports import (
+    FRESH,
+    SWEEPS,
+    Connections,
+    CursorDead,
+    DeltaItem,
+    Directories,
+    Directory,
+    NewId,
+    Now,
+    Queues,
+    Runs,
+    SweepState,
+)
+from shared.sync import troubles
+from shared.sync.full_sync import FullSync
+from shared.sync.subscriptions import KeepSubscriptions
+
+log = logging.getLogger(__name__)
+
+# A notification may come before the delta query shows the change (graph.md 3.7).
+_LOOK_AGAIN = (2, 5, 15, 45)
+_BACK_OFF = (5, 15, 60, 120, 300)
+_MOST_TRIES = 30
+_PROBE_EVERY = timedelta(minutes=15)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What one round of both delta queries names."""
+
+    users: dict[UserId, None] = field(default_factory=dict)
+    members: dict[UserId, None] = field(default_factory=dict)
+    shown: set[GroupId] = field(default_factory=set)
+    nested: set[GroupId] = field(default_factory=set)
+    compare_all: bool = False
+    users_link: str = ""
+    groups_link: str = ""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The use case behind the queue of sweep orders, and the timer that fills it."""
+
+    connections: Connections
+    runs: Runs
+    state: SweepState
+    directories: Directories
+    queues: Queues
+    full_sync: FullSync
+    subscriptions: KeepSubscriptions
+    new_id: NewId
+    now: Now
+
+    # --- the timer -----------------------------------------------------------------------------
+
+    def order_due(self) -> int:
+        """Queue a sweep for every connection that may be read; answers how many."""
+        ordered = 0
+        for connection in self.connections.list():
+            if connection.first_sync_at is None or connection.paused:
+                continue
+            if connection.may_write or self._probe_due(connection):
+                order = SweepOrder(connection.id, "sweep")
+                self.queues.send(SWEEPS, encode_sweep_order(order))
+                ordered += 1
+        return ordered
+
+    def _probe_due(self, connection: Connection) -> bool:
+        """A blocked connection is tried now and then: the cause may be mended elsewhere."""
+        if connection.connected_at is None:
+            return False
+        blocked = [trouble.since for trouble in connection.troubles if trouble.blocks]
+        if not blocked:
+            return False
+        minutes = int((self.now() - min(blocked)).total_seconds() // 60)
+        return minutes > 0 and minutes % int(_PROBE_EVERY.total_seconds() // 60) == 0
+
+    # --- the queue -----------------------------------------------------------------------------
+
+    def handle(self, order: SweepOrder) -> None:
+        """Carry one order out; what fails for now comes back with a delay."""
+        connection = self.connections.get(order.connection_id)
+        if connection is None:
+            return
+        try:
+            self._carry_out(connection, order)
+        except SyncError as error:
+            self._later(connection, order, error)
+
+    def _carry_out(self, connection: Connection, order: SweepOrder) -> None:
+        match order.kind:
+            case "full":
+                if order.sync is not None:
+                    self.full_sync.run(order, order.sync, Origin.FULL)
+            case "rules":
+                self._rules(connection, order)
+            case "subscriptions":
+                self.subscriptions.keep(connection.id)
+            case _:
+                self._sweep(connection, order)
+
+    def _rules(self, connection: Connection, order: SweepOrder) -> None:
+        """R5: only the order of the last edit is carried out."""
+        edited = connection.rules_edited_at
+        if order.stamp is None or (edited is not None and edited > order.stamp):
+            return
+        if connection.first_sync_at is None:
+            return
+        sync_id = order.sync or self._new_run(connection.id, "rules", "mapping rules were edited")
+        self.full_sync.run(replace(order, sync=sync_id), sync_id, Origin.RULES)
+
+    def _new_run(self, connection_id: ConnectionId, kind: str, reason: str) -> SyncId:
+        sync_id = SyncId(self.new_id())
+        self.runs.add(SyncRun(sync_id, connection_id, kind, "queued", self.now(), reason))
+        return sync_id
+
+    def _later(self, connection: Connection, order: SweepOrder, error: SyncError) -> None:
+        if isinstance(error, PersonMustAct):
+            trouble = troubles.trouble_of(error, self.now())
+            troubles.record(self.connections, connection.id, trouble)
+            if order.sync is not None:
+                self.runs.failed(
+                    order.sync, self.now(), f"{error.sentence} {error.next_step}".strip()
+                )
+            return
+        if order.kind == "sweep" and order.sync is None and not order.groups:
+            log.warning("sweep failed connection=%s: %s", connection.id, error.sentence)
+            return  # the timer orders the next one
+        counts = not isinstance(error, TryLater) or error.counts
+        tries = order.tries + int(counts)
+        if tries > _MOST_TRIES:
+            if order.sync is not None:
+                self.runs.failed(order.sync, self.now(), error.sentence)
+            return
+        asked = error.after if isinstance(error, TryLater) else None
+        delay = asked or timedelta(seconds=_BACK_OFF[min(tries, len(_BACK_OFF) - 1)])
+        self.queues.send(SWEEPS, encode_sweep_order(replace(order, tries=tries)), delay)
+
+    # --- one sweep -----------------------------------------------------------------------------
+
+    def _sweep(self, connection: Connection, order: SweepOrder) -> None:
+        if connection.first_sync_at is None or connection.paused or not connection.connected_at:
+            self._end(order, 0)
+            return
+        cursors = self.state.cursors(connection.id)
+        if cursors is None:
+            self._end(order, 0)
+            return  # its first full sync, which begins the cursors, is still under way
+        if order.groups and not cursors.tracked_groups.intersection(order.groups):
+            return  # a group that no rule has anything to do with
+        began = self.now()
+        directory = self.directories.open(connection)
+        try:
+            found = self._read(directory, cursors)
+        except CursorDead:
+            self._start_over(connection, cursors)
+            return
+        delta = UserDelta(
+            connection.id,
+            (),
+            Origin.SWEEP,
+            signal_at=order.signal_at or cursors.swept_at or began,
+            upper_bound=order.signal_at is None,
+            membership=bool(found.members),
+        )
+        for message in pack(delta, {**found.users, **found.members}):
+            self.queues.send(FRESH, encode_user_delta(message))
+        if found.compare_all:
+            self._order_full(connection, "a group inside a mapped group was deleted")
+        after = replace(
+            cursors,
+            users_link=found.users_link,
+            groups_link=found.groups_link,
+            tracked_groups=cursors.tracked_groups | found.nested,
+            swept_at=began,
+        )
+        if not self.state.save_cursors(after):
+            log.info("sweep overtaken connection=%s", connection.id)
+        self._end(order, len(found.users) + len(found.members))
+        troubles.clear_seen(self.connections, connection, SIGN_IN_CODES)
+        self._look_again(order, cursors, found)
+
+    def _read(self, directory: Directory, cursors: Cursors) -> _Found:
+        """One round of both delta queries."""
+        if not (cursors.users_link and cursors.groups_link):
+            # A full sync is on its way to begin anew; until then there is nothing to go on from.
+            raise TryLater("The delta links are being renewed.", counts=False)
+        found = _Found()
+        for page in directory.delta(cursors.users_link):
+            found.users.update((UserId(item.id), None) for item in page.items)
+            found.users_link = page.cursor or ""
+        subtrees: dict[GroupId, None] = {}
+        for page in directory.delta(cursors.groups_link):
+            for item in page.items:
+                if GroupId(item.id) in cursors.tracked_groups:
+                    subtrees |= self._note(found, cursors, item)
+            found.groups_link = page.cursor or ""
+        for group in subtrees:
+            self._below(directory, group, found)
+        if not (found.users_link and found.groups_link):
+            raise TryLater("Graph ended a delta round without a link to go on from.")
+        return found
+
+    def _note(self, found: _Found, cursors: Cursors, item: DeltaItem) -> dict[GroupId, None]:
+        """Take down the members of one changed group; answers the groups among them."""
+        found.shown.add(GroupId(item.id))
+        found.compare_all |= item.removed
+        subtrees: dict[GroupId, None] = {}
+        for change in item.members:
+            is_group = change.is_group
+            if is_group is None:
+                is_group = GroupId(change.id) in cursors.tracked_groups
+            if is_group:
+                subtrees[GroupId(change.id)] = None
+            else:
+                found.members[UserId(change.id)] = None
+        return subtrees
+
+    def _below(self, directory: Directory, group: GroupId, found: _Found) -> None:
+        """A group came into a mapped group, or left it: that concerns everybody below it."""
+        try:
+            found.nested |= {group, *directory.nested_groups(group)}
+            for page in directory.members(group, nested=True):
+                found.members.update((user.id, None) for user in page)
+        except (PersonMustAct, DecideAgain):
+            found.compare_all = True  # it cannot be read any more, so nobody can be named
+
+    def _look_again(self, order: SweepOrder, cursors: Cursors, found: _Found) -> None:
+        """A group was notified, but the delta query does not show it yet (graph.md 3.7)."""
+        missing = cursors.tracked_groups.intersection(order.groups) - found.shown
+        if missing and order.looks < len(_LOOK_AGAIN):
+            again = replace(order, looks=order.looks + 1, sync=None)
+            delay = timedelta(seconds=_LOOK_AGAIN[order.looks])
+            self.queues.send(SWEEPS, encode_sweep_order(again), delay)
+
+    def _end(self, order: SweepOrder, seen: int) -> None:
+        if order.sync is not None:
+            self.runs.started(order.sync, self.now(), "sweep")
+            self.runs.all_read(order.sync, seen=seen, unchanged=seen, parts=0)
+
+    def _start_over(self, connection: Connection, cursors: Cursors) -> None:
+        """R23: a dead link leads to a full round, which finds who is absent by comparing sets."""
+        self.state.save_cursors(replace(cursors, users_link="", groups_link=""))
+        self._order_full(connection, "Graph no longer took the delta link")
+
+    def _order_full(self, connection: Connection, reason: str) -> None:
+        sync_id = self._new_run(connection.id, "full", reason)
+        order = SweepOrder(connection.id, "full", sync=sync_id)
+        self.queues.send(SWEEPS, encode_sweep_order(order))

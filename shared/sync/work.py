@@ -1,0 +1,108 @@
+"""One message of user deltas while it is worked on: what was read, decided, and is left over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.core.fields import WantedContact
+from shared.core.messages import UserDelta
+from shared.core.model import (
+    Activity,
+    Connection,
+    EntraUser,
+    FieldChange,
+    Link,
+    LinkState,
+    MappingRule,
+    Origin,
+    UserId,
+)
+from shared.errors import SyncError, TryLater
+from shared.ports import Directory, Now
+
+BUSY = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was decided for one user, and the line for the activity where there is one."""
+
+    kind: str
+    reason: str
+    activity: Activity | None = None
+
+
+@dataclass(slots=True)
+class Work:
+    """Mutable on purpose: the four steps of a message fill it, and it dies with the message."""
+
+    connection: Connection
+    delta: UserDelta
+    rules: Sequence[MappingRule]
+    directory: Directory
+    until: datetime
+    now: Now
+    told: dict[UserId, Told] = field(default_factory=dict)
+    later: dict[UserId, SyncError] = field(default_factory=dict)
+    rest: list[UserId] = field(default_factory=list)  # no time left in this invocation
+    again: list[UserId] = field(default_factory=list)  # signalled, but nothing differs yet
+    failed: set[UserId] = field(default_factory=set)
+    links: dict[UserId, Link] = field(default_factory=dict)
+    users: dict[UserId, EntraUser] = field(default_factory=dict)
+    wanted: dict[UserId, WantedContact] = field(default_factory=dict)
+    activities: list[Activity] = field(default_factory=list)
+    wrote: bool = False  # BMS took at least one job
+
+    @property
+    def bulk(self) -> bool:
+        """Whether many users are compared, so that BMS is not asked one by one (R6)."""
+        return self.delta.origin in (Origin.FULL, Origin.RULES)
+
+    def link_of(self, user: UserId) -> Link:
+        """The user's link, or the beginning of one."""
+        return self.links.get(user) or Link(self.connection.id, user, LinkState.PENDING)
+
+    def named(self, link: Link) -> Link:
+        """The link with the person's present names, by which a technician looks him up."""
+        user = self.users.get(link.user_id)
+        if user is None:
+            return link
+        address = self.wanted[link.user_id].email or link.address
+        return replace(link, display_name=user.display_name, upn=user.upn, address=address)
+
+    def decide_again(self, user: UserId) -> None:
+        """What this decision rested on is no longer so."""
+        sentence = "was changed by somebody else meanwhile"
+        self.later[user] = TryLater(sentence, timedelta(seconds=1), counts=False)
+        self.told.pop(user, None)
+
+    def tell(
+        self,
+        user: UserId,
+        kind: str,
+        reason: str,
+        link: Link | None,
+        changes: tuple[FieldChange, ...] = (),
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        """Add a line to the activity."""
+        entra = self.users.get(user)
+        activity = Activity(
+            at=self.now(),
+            connection_id=self.connection.id,
+            kind=kind,
+            reason=reason,
+            origin=self.delta.origin.value,
+            user_id=user,
+            display_name=entra.display_name if entra else (link.display_name if link else ""),
+            record_id=link.record_id if link else None,
+            rule_id=link.rule_id if link else None,
+            changes=changes,
+            notes=notes,
+            signal_at=self.delta.signal_at,
+            signal_is_upper_bound=self.delta.upper_bound,
+        )
+        self.activities.append(activity)
+        self.told[user] = Told(kind, reason, activity)

@@ -1,0 +1,1 @@
+"""The admin API (design section 6), one module per resource: shapes, handlers, routes."""

@@ -1,0 +1,142 @@
+"""/api/status for the admin, /health for whoever watches from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared import VERSION
+from shared.core.standing import standing
+from shared.sync.status import Freshness, Health, ReadStatus
+from shared.web.api.shapes import Shown, utc
+from shared.web.http import Reply, json_reply
+from shared.web.router import AnyQuery, Call, Route
+
+
+class SubscriptionShown(Shown):
+    """A change-notification subscription in Graph."""
+
+    resource: str
+    expires_at: datetime | None
+
+
+class ConnectionStatus(Shown):
+    """How a connection stands."""
+
+    id: str
+    tenant_domain: str
+    state: str
+    reason: str | None
+    next_step: str | None
+    last_sweep_at: datetime | None
+    subscriptions: list[SubscriptionShown]
+
+
+class FreshnessShown(Shown):
+    """Seconds from signal to write, over the last 24 hours."""
+
+    window_hours: int
+    counted: int
+    upper_bounds: int
+    read: int
+    complete: bool
+    p50: float | None
+    p95: float | None
+    max: float | None
+
+
+class SecretShown(Shown):
+    """When a client secret ends; `notice` 30, 14 or 3 days before, 0 when it is over."""
+
+    connection_id: str
+    tenant_domain: str
+    ends_on: str
+    days_left: int
+    notice: int | None
+
+
+class StatusShown(Shown):
+    """Everything at a glance."""
+
+    version: str
+    bms_is_set: bool
+    connections: list[ConnectionStatus]
+    freshness: FreshnessShown
+    backlog: dict[str, int]
+    failures: int
+    credentials: list[SecretShown]
+
+
+def _freshness(figures: Freshness) -> FreshnessShown:
+    return FreshnessShown(
+        window_hours=24,
+        counted=figures.counted,
+        upper_bounds=figures.upper_bounds,
+        read=figures.read,
+        complete=figures.complete,
+        p50=figures.p50,
+        p95=figures.p95,
+        max=figures.most,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StatusApi:
+    """The resources."""
+
+    status: ReadStatus
+    health: Health
+
+    def routes(self) -> list[Route]:
+        """Their rows in the table."""
+        return [
+            Route("GET", "/api/status", self.read, "How it goes", reply=StatusShown),
+            Route("GET", "/health", self.look, "200 or 503", query=AnyQuery, anonymous=True),
+        ]
+
+    def read(self, _: Call) -> Reply:
+        """GET /api/status."""
+        now = self.status.read()
+        connections = []
+        for connection, subscriptions in now.connections:
+            words = standing(connection)
+            connections.append(
+                ConnectionStatus(
+                    id=connection.id,
+                    tenant_domain=connection.tenant_domain,
+                    state=connection.state.value,
+                    reason=words.reason or None,
+                    next_step=words.next_step or None,
+                    last_sweep_at=utc(connection.last_sweep_at),
+                    subscriptions=[
+                        SubscriptionShown(resource=each.resource, expires_at=utc(each.expires_at))
+                        for each in subscriptions
+                    ],
+                )
+            )
+        return json_reply(
+            StatusShown(
+                version=VERSION,
+                bms_is_set=now.bms_is_set,
+                connections=connections,
+                freshness=_freshness(now.freshness),
+                backlog=now.backlog,
+                failures=now.failures,
+                credentials=[
+                    SecretShown(
+                        connection_id=each.connection.id,
+                        tenant_domain=each.connection.tenant_domain,
+                        ends_on=each.ends_on.isoformat(),
+                        days_left=each.days_left,
+                        notice=each.notice,
+                    )
+                    for each in now.secrets
+                ],
+            )
+        )
+
+    def look(self, _: Call) -> Reply:
+        """GET /health."""
+        if self.health.is_well():
+            return Reply(200, b"ok", "text/plain", (("Cache-Control", "no-store"),))
+        return Reply(503, b"unavailable", "text/plain", (("Cache-Control", "no-store"),))

@@ -1,0 +1,159 @@
+"""Groups and users of a tenant for the forms, and the sync of one user by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+from shared.sync.users import FoundGroup, FoundUser, Users
+from shared.web.api.activity import ActivityShown
+from shared.web.api.activity import shown as activity_shown
+from shared.web.api.records import RecordShown
+from shared.web.api.records import shown as record_shown
+from shared.web.api.shapes import Shown, Strict, Text, utc
+from shared.web.http import Reply, json_reply
+from shared.web.router import Call, Route
+
+
+class DirectorySearch(Strict):
+    """A search in Entra. It has one page: who is not on it, searches for more of the name."""
+
+    q: Text = ""
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class GroupShown(Shown):
+    """A group of the tenant; `reason` says why it is not usable in a rule."""
+
+    id: str
+    name: str
+    kind: str
+    created_at: datetime | None
+    usable: bool
+    reason: str | None
+
+
+class GroupList(Shown):
+    """What was found."""
+
+    items: list[GroupShown]
+    next_cursor: str | None = None
+
+
+class UserShown(Shown):
+    """A user of the tenant, with his link when there is one."""
+
+    id: str
+    display_name: str
+    user_principal_name: str
+    mail: str
+    enabled: bool
+    guest: bool
+    record: RecordShown | None
+
+
+class UserList(Shown):
+    """Who was found."""
+
+    items: list[UserShown]
+    next_cursor: str | None = None
+
+
+class OutcomeShown(Shown):
+    """What was decided for the user, and why; `activity` when something was done."""
+
+    user_id: str
+    queued: bool
+    decision: str | None
+    reason: str
+    activity: ActivityShown | None
+
+
+def _group(found: FoundGroup) -> GroupShown:
+    return GroupShown(
+        id=found.group.id,
+        name=found.group.name,
+        kind=found.group.kind,
+        created_at=utc(found.group.created_at),
+        usable=found.refusal is None,
+        reason=found.refusal,
+    )
+
+
+def _user(found: FoundUser) -> UserShown:
+    user = found.user
+    return UserShown(
+        id=user.id,
+        display_name=user.display_name,
+        user_principal_name=user.upn,
+        mail=user.mail,
+        enabled=user.enabled,
+        guest=user.guest,
+        record=record_shown(found.link) if found.link else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class UsersApi:
+    """The resources."""
+
+    users: Users
+
+    def routes(self) -> list[Route]:
+        """Their rows in the table."""
+        return [
+            Route(
+                "GET",
+                "/api/connections/{connectionId}/groups",
+                self.groups,
+                "Groups of the tenant by name or id",
+                query=DirectorySearch,
+                reply=GroupList,
+            ),
+            Route(
+                "GET",
+                "/api/users/{connectionId}",
+                self.search,
+                "Users of the tenant by name, address, UPN or id",
+                query=DirectorySearch,
+                reply=UserList,
+            ),
+            Route(
+                "POST",
+                "/api/users/{connectionId}/{user}/sync",
+                self.sync,
+                "Sync this one user now",
+                reply=OutcomeShown,
+            ),
+        ]
+
+    def groups(self, call: Call) -> Reply:
+        """GET /api/connections/{id}/groups."""
+        query: DirectorySearch = call.query
+        found = self.users.search_groups(call.path["connectionId"], query.q, query.limit)
+        return json_reply(GroupList(items=[_group(each) for each in found]))
+
+    def search(self, call: Call) -> Reply:
+        """GET /api/users/{connectionId}."""
+        query: DirectorySearch = call.query
+        found = self.users.search(call.path["connectionId"], query.q, query.limit)
+        return json_reply(UserList(items=[_user(each) for each in found]))
+
+    def sync(self, call: Call) -> Reply:
+        """POST /api/users/{connectionId}/{user}/sync."""
+        outcome = self.users.sync(call.path["connectionId"], call.path["user"])
+        told = outcome.told
+        activity = told.activity if told else None
+        return json_reply(
+            OutcomeShown(
+                user_id=outcome.user_id,
+                queued=outcome.queued,
+                decision=told.kind if told else None,
+                reason=outcome.reason,
+                activity=activity_shown(activity) if activity else None,
+            ),
+            202 if outcome.queued else 200,
+        )

@@ -1,0 +1,50 @@
+"""Where the next page of a list begins: a text that means nothing outside this app."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import TypeVar
+
+from shared.errors import BadInput
+
+T = TypeVar("T")
+
+
+def write_cursor(*parts: str | int | None) -> str:
+    """The cursor that holds these parts."""
+    text = json.dumps(parts, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, *kinds: type) -> list[str | int | None]:
+    """The parts again, each of its kind or None; BadInput 400 for a cursor that is not ours."""
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        parts = None
+    if (
+        not isinstance(parts, list)
+        or len(parts) != len(kinds)
+        or any(
+            part is not None and type(part) is not kind
+            for part, kind in zip(parts, kinds, strict=True)
+        )
+    ):
+        raise BadInput(
+            400, "cursor is not one of ours: take nextCursor from the page before.", field="cursor"
+        )
+    return parts
+
+
+def page_of(items: Sequence[T], limit: int, cursor: str | None) -> tuple[Sequence[T], str | None]:
+    """One page of a list that is at hand as a whole."""
+    start = 0
+    if cursor:
+        [offset] = read_cursor(cursor, int)
+        start = max(0, int(offset or 0))
+    end = start + limit
+    return items[start:end], write_cursor(end) if end < len(items) else None

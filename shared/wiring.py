@@ -1,0 +1,223 @@
+"""Where concrete things meet: the real clients, built once per process from the settings.
+
+Nothing is connected at import or here; each client opens its connections when it is first used. The
+work of the queues runs in pools of its own, one per lane, so that bulk work never takes a thread
+from the webhook, the admin API or fresh changes (design section 4).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shared.adapters.bms import BmsApi
+from shared.adapters.bms_session import BmsSession
+from shared.adapters.graph import GraphDirectories
+from shared.adapters.http_session import PooledSession
+from shared.adapters.queues import StorageQueues
+from shared.adapters.signin import MsalSignIn
+from shared.adapters.store_connections import TableConnections, TableRules
+from shared.adapters.store_index import TableAddressIndex
+from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns, backwards
+from shared.adapters.store_people import TableConflicts, TableLinks, TableOwners
+from shared.adapters.store_sweeps import (
+    TableBmsSettings,
+    TablePendingSignIns,
+    TableSweepState,
+    TableWindows,
+)
+from shared.adapters.tables import Storage
+from shared.adapters.vault import KeyVault
+from shared.config import Settings, read_settings
+from shared.sync.acting import Acting
+from shared.sync.address_reading import ReadAddresses
+from shared.sync.apply import Apply
+from shared.sync.bms_settings import ManageBms
+from shared.sync.connect import Connect
+from shared.sync.connections import ManageConnections
+from shared.sync.contact_jobs import ContactJobs
+from shared.sync.finding import FindRecords
+from shared.sync.full_sync import FullSync
+from shared.sync.leavers import CountLeavers
+from shared.sync.mapping_rules import MappingRules
+from shared.sync.order_sync import OrderSync
+from shared.sync.poison import Poison
+from shared.sync.re_evaluation import ReEvaluation
+from shared.sync.records import Records
+from shared.sync.seeking import Seeking
+from shared.sync.status import Health, ReadStatus
+from shared.sync.subscriptions import KeepSubscriptions
+from shared.sync.sweep import Sweep
+from shared.sync.users import Users
+from shared.web.api.all_routes import admin_api
+from shared.web.router import Api
+from shared.web.webhook import Webhook
+
+
+def now() -> datetime:
+    """The present moment, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """One pool per kind of work; its size caps how much of it this instance does at once."""
+
+    fresh: ThreadPoolExecutor
+    bulk: ThreadPoolExecutor
+    sweeps: ThreadPoolExecutor
+    full_syncs: ThreadPoolExecutor
+
+
+@dataclass(frozen=True)
+class App:
+    """Everything that the triggers call."""
+
+    settings: Settings
+    api: Api
+    webhook: Webhook
+    apply: Apply
+    sweep: Sweep
+    subscriptions: KeepSubscriptions
+    poison: Poison
+    lanes: Lanes
+
+
+_lock = threading.Lock()
+_app: App | None = None
+
+
+def app() -> App:
+    """The app of this process. Misconfigured when a setting is missing or wrong."""
+    global _app
+    with _lock:
+        if _app is None:
+            _app = build(read_settings(os.environ))
+        return _app
+
+
+def build(settings: Settings) -> App:
+    """Join everything together."""
+    # The SDKs log every request at INFO, addresses included.
+    for name in ("azure", "urllib3", "msal"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    outside, inside = PooledSession(), PooledSession()
+    storage = Storage(settings.storage, lambda: inside)
+    queues = StorageQueues(settings.storage, lambda: inside)
+    vault = KeyVault(settings.key_vault_url, lambda: outside, client_id=settings.storage.client_id)
+    connections, rules = TableConnections(storage), TableRules(storage)
+    links, owners = TableLinks(storage), TableOwners(storage)
+    conflicts, windows = TableConflicts(storage), TableWindows(storage)
+    index = TableAddressIndex(storage, now)
+    activity, failures = TableActivityLog(storage), TableFailures(storage)
+    runs, sweep_state = TableRuns(storage, now), TableSweepState(storage)
+    bms_settings = TableBmsSettings(storage)
+
+    sign_in = MsalSignIn(settings, vault, outside)
+    directories = GraphDirectories(settings, outside, sign_in)
+    bms = BmsApi(BmsSession(outside, bms_settings, vault, now), now)
+
+    subscriptions = KeepSubscriptions(
+        connections, sweep_state, directories, vault, settings, queues, now
+    )
+    reading = ReadAddresses(index, bms, now)
+    finding = FindRecords(index, owners, links, bms)
+    acting = Acting(
+        connections=connections,
+        links=links,
+        owners=owners,
+        index=index,
+        conflicts=conflicts,
+        log=activity,
+        queues=queues,
+        finding=finding,
+        contact_jobs=ContactJobs(bms),
+        pool=ThreadPoolExecutor(12, thread_name_prefix="bms"),
+        now=now,
+    )
+    apply = Apply(
+        connections=connections,
+        rules=rules,
+        links=links,
+        conflicts=conflicts,
+        log=activity,
+        runs=runs,
+        failures=failures,
+        queues=queues,
+        directories=directories,
+        leavers=CountLeavers(windows, links, now),
+        seeking=Seeking(links, owners, conflicts, reading, finding, now),
+        acting=acting,
+        now=now,
+    )
+    full_sync = FullSync(
+        connections=connections,
+        rules=rules,
+        links=links,
+        runs=runs,
+        state=sweep_state,
+        directories=directories,
+        queues=queues,
+        reading=reading,
+        now=now,
+    )
+
+    def new_run_id() -> str:
+        return backwards(now())
+
+    sweep = Sweep(
+        connections=connections,
+        runs=runs,
+        state=sweep_state,
+        directories=directories,
+        queues=queues,
+        full_sync=full_sync,
+        subscriptions=subscriptions,
+        new_id=new_run_id,
+        now=now,
+    )
+    re_evaluation = ReEvaluation(connections, queues, now)
+    api = admin_api(
+        settings,
+        connections=ManageConnections(
+            connections, vault, sign_in, subscriptions, queues, re_evaluation, now
+        ),
+        connect=Connect(
+            connections,
+            TablePendingSignIns(storage),
+            sign_in,
+            subscriptions,
+            queues,
+            now,
+        ),
+        syncs=OrderSync(
+            connections, rules, runs, bms_settings, queues, now, new_run_id
+        ),
+        rules=MappingRules(connections, rules, directories, bms, bms_settings, re_evaluation, now),
+        bms=ManageBms(bms_settings, bms, vault, connections),
+        users=Users(connections, directories, links, queues, now, apply.one),
+        records=Records(connections, links, conflicts, failures),
+        status=ReadStatus(connections, sweep_state, activity, queues, failures, bms_settings, now),
+        health=Health(bms_settings, now),
+        activity=activity,
+        known_connections=connections,
+    )
+    return App(
+        settings=settings,
+        api=api,
+        webhook=Webhook(connections, sweep_state, vault, queues, now),
+        apply=apply,
+        sweep=sweep,
+        subscriptions=subscriptions,
+        poison=Poison(connections, runs, failures, now),
+        lanes=Lanes(
+            fresh=ThreadPoolExecutor(8, thread_name_prefix="fresh"),
+            bulk=ThreadPoolExecutor(3, thread_name_prefix="bulk"),
+            sweeps=ThreadPoolExecutor(4, thread_name_prefix="sweeps"),
+            full_syncs=ThreadPoolExecutor(2, thread_name_prefix="full"),
+        ),
+    )
