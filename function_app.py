@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
+from typing import Any
 
 import azure.functions as func
 
@@ -68,45 +69,45 @@ def admin_api(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @functions.timer_trigger(arg_name="timer", schedule=_settings.sweep_schedule, use_monitor=False)
-async def sweep_timer(timer: func.TimerRequest) -> None:
+async def sweep_timer(timer: func.TimerRequest, context: func.Context) -> None:
     """Order a sweep for every connection that is due."""
-    await _in(app().lanes.sweeps, lambda: app().sweep.order_due())
+    await _in(app().lanes.sweeps, context, lambda: app().sweep.order_due())
 
 
 @functions.timer_trigger(arg_name="timer", schedule="30 */5 * * * *", use_monitor=False)
-async def keep_subscriptions(timer: func.TimerRequest) -> None:
+async def keep_subscriptions(timer: func.TimerRequest, context: func.Context) -> None:
     """Extend, check and recreate subscriptions (R31)."""
-    await _in(app().lanes.sweeps, app().subscriptions.keep_all)
+    await _in(app().lanes.sweeps, context, app().subscriptions.keep_all)
 
 
 # --- queues ------------------------------------------------------------------------------------
 
 
 @functions.queue_trigger(arg_name="msg", queue_name=SWEEPS, connection=STORAGE)
-async def sweep(msg: func.QueueMessage) -> None:
+async def sweep(msg: func.QueueMessage, context: func.Context) -> None:
     """One connection: read its delta queries, or compare everybody."""
     order = decode_sweep_order(_text(msg))
     lanes = app().lanes
     lane = lanes.full_syncs if order.kind in ("full", "rules") else lanes.sweeps
-    await _in(lane, lambda: app().sweep.handle(order))
+    await _in(lane, context, lambda: app().sweep.handle(order))
 
 
 @functions.queue_trigger(arg_name="msg", queue_name=FRESH, connection=STORAGE)
-async def apply_user_delta(msg: func.QueueMessage) -> None:
+async def apply_user_delta(msg: func.QueueMessage, context: func.Context) -> None:
     """Fresh changes."""
-    await _apply(msg, FRESH, app().lanes.fresh)
+    await _apply(msg, FRESH, app().lanes.fresh, context)
 
 
 @functions.queue_trigger(arg_name="msg", queue_name=BULK, connection=STORAGE)
-async def apply_bulk(msg: func.QueueMessage) -> None:
+async def apply_bulk(msg: func.QueueMessage, context: func.Context) -> None:
     """The same for full syncs and rule changes."""
-    await _apply(msg, BULK, app().lanes.bulk)
+    await _apply(msg, BULK, app().lanes.bulk, context)
 
 
 @functions.queue_trigger(arg_name="msg", queue_name=LEAVERS, connection=STORAGE)
-async def apply_leavers(msg: func.QueueMessage) -> None:
+async def apply_leavers(msg: func.QueueMessage, context: func.Context) -> None:
     """People whom a full sync did not see any more."""
-    await _apply(msg, LEAVERS, app().lanes.bulk)
+    await _apply(msg, LEAVERS, app().lanes.bulk, context)
 
 
 @functions.queue_trigger(arg_name="msg", queue_name=f"{SWEEPS}-poison", connection=STORAGE)
@@ -136,13 +137,19 @@ def poison_user_deltas_leavers(msg: func.QueueMessage) -> None:
 # --- between the host's values and ours --------------------------------------------------------
 
 
-async def _apply(msg: func.QueueMessage, queue: str, lane: Executor) -> None:
+async def _apply(msg: func.QueueMessage, queue: str, lane: Executor, context: func.Context) -> None:
     delta = decode_user_delta(_text(msg))
-    await _in(lane, lambda: app().apply.handle(delta, queue))
+    await _in(lane, context, lambda: app().apply.handle(delta, queue))
 
 
-async def _in(lane: Executor, work: Callable[[], object]) -> None:
-    await asyncio.get_running_loop().run_in_executor(lane, work)
+async def _in(lane: Executor, context: func.Context, work: Callable[[], object]) -> None:
+    def run() -> None:
+        # Log lines of a thread that is not the worker's own are told apart by this only.
+        local: Any = context.thread_local_storage
+        local.invocation_id = context.invocation_id
+        work()
+
+    await asyncio.get_running_loop().run_in_executor(lane, run)
 
 
 def _text(msg: func.QueueMessage) -> str:

@@ -509,6 +509,9 @@ class SweepState(Protocol):
 
     def cursors(self, connection_id: ConnectionId) -> Cursors | None: ...
 
+    def last_sweeps(self) -> dict[ConnectionId, datetime]:
+        """When each connection's last successful sweep began."""
+
     def save_cursors(self, cursors: Cursors) -> bool:
         """False when somebody else saved meanwhile (etag)."""
 

@@ -136,13 +136,15 @@ def build(settings: Settings) -> App:
         queues=queues,
         finding=finding,
         contact_jobs=ContactJobs(bms),
-        pool=ThreadPoolExecutor(12, thread_name_prefix="bms"),
+        pool=ThreadPoolExecutor(8, thread_name_prefix="bms-fresh"),
+        bulk_pool=ThreadPoolExecutor(12, thread_name_prefix="bms-bulk"),
         now=now,
     )
     apply = Apply(
         connections=connections,
         rules=rules,
         links=links,
+        owners=owners,
         conflicts=conflicts,
         log=activity,
         runs=runs,
@@ -194,9 +196,7 @@ def build(settings: Settings) -> App:
             queues,
             now,
         ),
-        syncs=OrderSync(
-            connections, rules, runs, bms_settings, queues, now, new_run_id
-        ),
+        syncs=OrderSync(connections, rules, runs, bms_settings, queues, now, new_run_id),
         rules=MappingRules(connections, rules, directories, bms, bms_settings, re_evaluation, now),
         bms=ManageBms(bms_settings, bms, vault, connections),
         users=Users(connections, directories, links, queues, now, apply.one),

@@ -306,6 +306,13 @@ class FakeSweepState:
     def cursors(self, connection_id: ConnectionId) -> Cursors | None:
         return self.kept.get(connection_id)
 
+    def last_sweeps(self) -> dict[ConnectionId, datetime]:
+        return {
+            connection_id: cursors.swept_at
+            for connection_id, cursors in self.kept.items()
+            if cursors.swept_at is not None
+        }
+
     def save_cursors(self, cursors: Cursors) -> bool:
         before = self.kept.get(cursors.connection_id)
         if (before.etag if before else "") != cursors.etag:

@@ -28,7 +28,15 @@ from shared.core.model import (
     LocationId,
     RecordId,
 )
-from shared.errors import BadInput, DecideAgain, PersonMustAct, Rejected, TryLater, Uncertain
+from shared.errors import (
+    BadInput,
+    DecideAgain,
+    PersonMustAct,
+    Rejected,
+    SyncError,
+    TryLater,
+    Uncertain,
+)
 from shared.ports import EntryChange, NewContact, Now
 
 _PAGE = 100  # clients use 100 without trouble; the largest size is not published
@@ -67,6 +75,7 @@ class BmsApi:
         self._now = now
         self._lock = threading.Lock()
         self._cache: dict[str, tuple[datetime, Any]] = {}
+        self._reading: dict[str, threading.Lock] = {}
         self._seen = _TypesSeen()
         self._entries_refused = ""
 
@@ -114,17 +123,18 @@ class BmsApi:
 
     def _rows(self, route: str) -> list[tuple[int, str]]:
         reply = self._session.call("GET", route, route)
-        return [_pair(row) for row in (reply or Reply({})).items_of("result")]
+        rows = (reply or Reply({})).items_of("result")
+        return [_pair(row) for row in rows if row.value("isActive", True)]
 
     def _cached(self, name: str, read: Callable[[], Any]) -> Any:
         with self._lock:
+            reading = self._reading.setdefault(name, threading.Lock())
+        with reading:  # whoever needs the same at the same time waits for the one who reads
             known = self._cache.get(name)
-        if known is not None and self._now() - known[0] < _CACHED:
+            if known is None or self._now() - known[0] >= _CACHED:
+                known = (self._now(), read())
+                self._cache[name] = known
             return known[1]
-        value = read()
-        with self._lock:
-            self._cache[name] = (self._now(), value)
-        return value
 
     def contact_types(self) -> ContactTypes:
         settings = self._session.settings()
@@ -150,7 +160,8 @@ class BmsApi:
             for kind in ("emailtypes", "phonetypes"):
                 try:
                     tables.append(Counter(self._rows(_LOOKUPS[kind])))
-                except (Rejected, PersonMustAct):
+                except SyncError:
+                    # The tables' names are a guess, and who knows how BMS answers a wrong one.
                     tables.append(Counter())
             if not all(tables):
                 next(self.contacts(active=True), None)

@@ -59,7 +59,7 @@ def read_cookie(cookie: str) -> Bound | None:
 
 def same(one: str, other: str) -> bool:
     """Equal, compared in constant time."""
-    return hmac.compare_digest(one.encode(), other.encode())
+    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
 
 
 def doubt(

@@ -127,7 +127,6 @@ def _connection_entity(one: Connection) -> Entity:
         "firstSyncAt": stamp(one.first_sync_at),
         "paused": one.paused,
         "rulesEditedAt": stamp(one.rules_edited_at),
-        "lastSweepAt": stamp(one.last_sweep_at),
         "troubles": json.dumps(
             [
                 {
@@ -165,7 +164,6 @@ def _connection(entity: Entity) -> Connection:
         first_sync_at=when(entity["firstSyncAt"]),
         paused=bool(entity["paused"]),
         rules_edited_at=when(entity["rulesEditedAt"]),
-        last_sweep_at=when(entity["lastSweepAt"]),
         troubles=tuple(_trouble(item) for item in json.loads(entity["troubles"])),
         etag=entity["etag"],
     )

@@ -42,6 +42,16 @@ class TableSweepState:
             etag=entity["etag"],
         )
 
+    def last_sweeps(self) -> dict[ConnectionId, datetime]:
+        found = self._table.query(
+            "RowKey eq 'cursors'", select=["PartitionKey", "RowKey", "sweptAt"]
+        )
+        return {
+            ConnectionId(entity["PartitionKey"]): at
+            for entity in found
+            if (at := when(entity["sweptAt"])) is not None
+        }
+
     def save_cursors(self, cursors: Cursors) -> bool:
         entity: Entity = {
             "PartitionKey": cursors.connection_id,

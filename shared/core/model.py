@@ -94,7 +94,6 @@ class Connection:
     first_sync_at: datetime | None = None  # a person asked for the first sync (R5)
     paused: bool = False
     rules_edited_at: datetime | None = None
-    last_sweep_at: datetime | None = None
     troubles: tuple[Trouble, ...] = ()
     etag: str = field(default="", compare=False)
 

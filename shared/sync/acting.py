@@ -78,6 +78,7 @@ class Acting:
     finding: FindRecords
     contact_jobs: ContactJobs
     pool: Executor
+    bulk_pool: Executor  # of its own, so that fresh changes never queue behind bulk ones
     now: Now
 
     def act(self, work: Work, jobs: Sequence[Job]) -> None:
@@ -103,7 +104,8 @@ class Acting:
             except SyncError as error:
                 return error
 
-        results = list(self.pool.map(carry_out, going))
+        pool = self.bulk_pool if work.bulk else self.pool
+        results = list(pool.map(carry_out, going))
         finished: list[tuple[Job, Done]] = []
         for job, result in zip(going, results, strict=True):
             if isinstance(result, Done):

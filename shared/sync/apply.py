@@ -52,6 +52,8 @@ from shared.ports import (
     Links,
     Look,
     Now,
+    Owner,
+    Owners,
     Part,
     Queues,
     Rules,
@@ -72,7 +74,7 @@ _BULK_SLICE = timedelta(seconds=20)  # a bulk message ends soon and hands its re
 _BACK_OFF = (2, 5, 15, 30, 60, 120, 300, 600)
 _MOST_TRIES = 14
 _LOOK_AGAIN = (3, 15, 60)
-_PARKED = timedelta(minutes=10)
+_PARKED = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Apply:
     connections: Connections
     rules: Rules
     links: Links
+    owners: Owners
     conflicts: Conflicts
     log: ActivityLog
     runs: Runs
@@ -137,7 +140,7 @@ class Apply:
 
     def _run(self, work: Work) -> None:
         looks = self._gather(work)
-        steps = self._hold_back(work, self._decide(work, looks))
+        steps = self._hold_back(work, self._still_theirs(work, self._decide(work, looks)))
         self.acting.act(work, self._jobs(work, steps))
 
     # --- gather ------------------------------------------------------------------------------
@@ -205,6 +208,8 @@ class Apply:
         bad: set[GroupId] = set()
         for group in groups:
             state = found.get(group)
+            if isinstance(state, TryLater):
+                raise state  # it may well be there
             if isinstance(state, SyncError) or state is None or state.hidden:
                 bad.add(group)
         if bad:
@@ -215,6 +220,29 @@ class Apply:
             )
         return frozenset(bad)
 
+    def _still_theirs(self, work: Work, steps: dict[UserId, Step]) -> dict[UserId, Step]:
+        """Who comes back gets his record again, unless it has passed to another user (R19)."""
+        back = {
+            user: step
+            for user, step in steps.items()
+            if isinstance(step, Compare) and step.returning
+        }
+        if not back:
+            return steps
+        owners = self.owners.get_many(
+            RecordType.CONTACT, [step.record_id for step in back.values()]
+        )
+        after = dict(steps)
+        for user, step in back.items():
+            owner = owners.get(step.record_id)
+            if owner is None or owner == Owner(work.connection.id, user):
+                continue
+            account = step.rule.account_id
+            if account is not None:
+                only_there = work.connection.match_scope == "account"
+                after[user] = Seek(step.rule, account, only_there, reason=step.reason)
+        return after
+
     def _hold_back(self, work: Work, steps: dict[UserId, Step]) -> dict[UserId, Step]:
         """R20: leavers of one message are counted together before the first is written."""
         leaving = {
@@ -222,7 +250,11 @@ class Apply:
             for user, step in steps.items()
             if isinstance(step, TakeOut) or (isinstance(step, Seek) and step.leaving is not None)
         }
-        if not leaving or self.leavers.allow(work.connection, list(leaving)):
+        if not leaving:
+            return steps
+        if self.leavers.allow(work.connection, list(leaving)):
+            if work.bulk:
+                troubles.clear_seen(self.connections, work.connection, {trouble_texts.LEAVERS})
             return steps
         trouble = trouble_texts.too_many_leavers(
             len(leaving), work.connection.hold_limit, self.now()

@@ -28,12 +28,13 @@ from shared.core.model import (
     MappingRule,
     Origin,
     RecordType,
+    RuleId,
     SyncId,
     UserId,
 )
 from shared.core.rules import Placement, in_order, refusal
 from shared.core.signin_trouble import SIGN_IN_CODES
-from shared.errors import SyncError
+from shared.errors import SyncError, TryLater
 from shared.ports import (
     BULK,
     LEAVERS,
@@ -69,6 +70,7 @@ class _Run:
     rules: list[MappingRule]
     digests: LinkDigests
     unreadable: frozenset[GroupId] = frozenset()
+    unknown: frozenset[RuleId] = frozenset()  # the rules of these groups
     placed: set[bytes] = field(default_factory=set)
     refused: dict[UserId, Placement] = field(default_factory=dict)
     seen: int = 0
@@ -114,6 +116,7 @@ class FullSync:
             rules=[rule for rule in rules if rule.enabled],
             digests=self._remembered(connection),
             unreadable=unreadable,
+            unknown=frozenset(rule.id for rule in rules if rule.group_id in unreadable),
         )
         self._compare_members(run, directory)
         self._compare_the_rest(run)
@@ -158,6 +161,8 @@ class FullSync:
         checked: list[MappingRule] = []
         for rule in rules:
             group = found.get(rule.group_id)
+            if isinstance(group, TryLater):
+                raise group
             if isinstance(group, SyncError):
                 after = replace(rule, group_state=GroupState.UNREADABLE)
             elif group is None:
@@ -231,11 +236,10 @@ class FullSync:
         if mark in run.placed:
             return
         because = refusal(rule, user)
-        unreadable = frozenset(each.id for each in run.rules if each.group_id in run.unreadable)
         if because is not None:
             if user.id not in run.refused:
                 reason = because[:1].upper() + because[1:]
-                run.refused[user.id] = Placement(None, reason, True, unreadable, ())
+                run.refused[user.id] = Placement(None, reason, True, run.unknown, ())
             return
         run.placed.add(mark)
         run.refused.pop(user.id, None)
@@ -248,7 +252,7 @@ class FullSync:
             reasons=(NO_ADDRESS, NO_NAME, f"{NO_ADDRESS}; the record stays as it is"),
         )
         step = first_step(
-            Placement(rule, "", True, unreadable, ()),
+            Placement(rule, "", True, run.unknown, ()),
             wanted,
             link,
             on_leave=run.connection.on_leave,
@@ -283,11 +287,10 @@ class FullSync:
                 run.unchanged += 1
             else:
                 self._queue(run, user_id)
-        unreadable = {rule.id for rule in run.rules if rule.group_id in run.unreadable}
         for link in run.digests.left(run.rules):
             if link.record_id is None:
                 self._queue(run, link.user_id)
-            elif link.state is LinkState.ACTIVE and link.rule_id not in unreadable:
+            elif link.state is LinkState.ACTIVE and link.rule_id not in run.unknown:
                 leaving.append(link.user_id)
         self._flush(run)
         if not leaving:

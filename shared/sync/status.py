@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from shared.core.model import Activity, Connection, Origin, Subscription
+from shared.core.model import Activity, Connection, ConnectionId, Origin, Subscription
 from shared.errors import SyncError
 from shared.ports import (
     ActivityLog,
@@ -54,6 +54,7 @@ class Status:
     """Everything at a glance."""
 
     connections: tuple[tuple[Connection, tuple[Subscription, ...]], ...]
+    last_sweeps: dict[ConnectionId, datetime]
     freshness: Freshness
     backlog: dict[str, int]
     failures: int
@@ -101,6 +102,7 @@ class ReadStatus:
         connections = sorted(self.connections.list(), key=lambda each: (each.created_at, each.id))
         now = self.now()
         return Status(
+            last_sweeps=self.sweeps.last_sweeps(),
             connections=tuple(
                 (each, tuple(self.sweeps.subscriptions(each.id))) for each in connections
             ),

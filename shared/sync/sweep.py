@@ -115,6 +115,11 @@ class Sweep:
         connection = self.connections.get(order.connection_id)
         if connection is None:
             return
+        if order.kind == "rules" and order.sync is None:
+            if not _is_last_edit(connection, order):
+                return
+            reason = "mapping rules were edited"
+            order = replace(order, sync=self._new_run(connection.id, "rules", reason))
         try:
             self._carry_out(connection, order)
         except SyncError as error:
@@ -126,21 +131,12 @@ class Sweep:
                 if order.sync is not None:
                     self.full_sync.run(order, order.sync, Origin.FULL)
             case "rules":
-                self._rules(connection, order)
+                if order.sync is not None:
+                    self.full_sync.run(order, order.sync, Origin.RULES)
             case "subscriptions":
                 self.subscriptions.keep(connection.id)
             case _:
                 self._sweep(connection, order)
-
-    def _rules(self, connection: Connection, order: SweepOrder) -> None:
-        """R5: only the order of the last edit is carried out."""
-        edited = connection.rules_edited_at
-        if order.stamp is None or (edited is not None and edited > order.stamp):
-            return
-        if connection.first_sync_at is None:
-            return
-        sync_id = order.sync or self._new_run(connection.id, "rules", "mapping rules were edited")
-        self.full_sync.run(replace(order, sync=sync_id), sync_id, Origin.RULES)
 
     def _new_run(self, connection_id: ConnectionId, kind: str, reason: str) -> SyncId:
         sync_id = SyncId(self.new_id())
@@ -280,3 +276,11 @@ class Sweep:
         sync_id = self._new_run(connection.id, "full", reason)
         order = SweepOrder(connection.id, "full", sync=sync_id)
         self.queues.send(SWEEPS, encode_sweep_order(order))
+
+
+def _is_last_edit(connection: Connection, order: SweepOrder) -> bool:
+    """R5: of edits made one by one, only the order of the last one is carried out."""
+    edited = connection.rules_edited_at
+    if order.stamp is None or connection.first_sync_at is None:
+        return False
+    return edited is None or edited <= order.stamp

@@ -82,7 +82,8 @@ class FactsCache:
         now = asyncio.get_running_loop().time()
         kept = self._kept.get(connection_id)
         if kept is None:
-            self._count_stranger(now)
+            if connection_id not in self._reading:
+                self._count_stranger(now)
             return await self._load(connection_id)
         age = kept.age(now)
         if age < kept.keep:

@@ -39,13 +39,13 @@ def test_a_change_keeps_what_somebody_else_changed_meanwhile() -> None:
     plain_update = world.connections.update
 
     def after_a_sweep(*given: object) -> Connection | None:
-        plain_update(connection.id, lambda now: replace(now, last_sweep_at=START))
+        plain_update(connection.id, lambda now: replace(now, rules_edited_at=START))
         return plain_update(*given)  # type: ignore[arg-type]
 
     world.connections.update = after_a_sweep  # type: ignore[method-assign,assignment]
     changed = world.manage.change(connection.id, ConnectionChange(on_leave="keep")).connection
 
-    assert (changed.on_leave, changed.last_sweep_at) == ("keep", START)
+    assert (changed.on_leave, changed.rules_edited_at) == ("keep", START)
 
 
 def test_r5_the_edit_is_noted_before_its_order_is_sent() -> None:

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from shared import VERSION
-from shared.core.model import Activity, ConnectionId, Subscription
+from shared.core.model import Activity, ConnectionId, Cursors, Subscription
 from shared.errors import TryLater
 from shared.sync.status import MOST_ROWS, credential_calendar, freshness
 from tests.fakes import START
@@ -28,7 +28,8 @@ def a_change(seconds: float | None, **members: object) -> Activity:
 
 def test_status_shows_everything_at_a_glance() -> None:
     world = a_ready_world()
-    world.add(a_connection("fabrikam", troubles=(a_trouble(),), last_sweep_at=START))
+    world.add(a_connection("fabrikam", troubles=(a_trouble(),)))
+    world.sweeps.save_cursors(Cursors(ConnectionId("fabrikam"), swept_at=START))
     ends = START + timedelta(days=2)
     world.sweeps.save_subscription(
         Subscription(ConnectionId("contoso"), "users", "id", ends, START)

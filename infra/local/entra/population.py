@@ -108,7 +108,7 @@ def generate(
     With `nested` 2 the first group is a member of a group that is a member of another one.
     Ids follow from the tenant and the number, so a test can work them out.
     """
-    tail = directory.id[-17:]
+    tail = directory.id[-18:]
     start = len(directory.user_ids)
     chance = random.Random(seed)
     created = iso(now - 86_400)

@@ -108,7 +108,6 @@ class ConnectionShown(Shown):
     created_at: datetime | None
     connected_at: datetime | None
     first_sync_at: datetime | None
-    last_sweep_at: datetime | None
     has_application_key: bool | None = None  # looked up for one connection, not in lists
     notes: list[str] = []
 
@@ -152,7 +151,6 @@ def shown(connection: Connection, redirect_uri: str) -> ConnectionShown:
         created_at=utc(connection.created_at),
         connected_at=utc(connection.connected_at),
         first_sync_at=utc(connection.first_sync_at),
-        last_sweep_at=utc(connection.last_sweep_at),
     )
 
 

@@ -107,7 +107,7 @@ class StatusApi:
                     state=connection.state.value,
                     reason=words.reason or None,
                     next_step=words.next_step or None,
-                    last_sweep_at=utc(connection.last_sweep_at),
+                    last_sweep_at=utc(now.last_sweeps.get(connection.id)),
                     subscriptions=[
                         SubscriptionShown(resource=each.resource, expires_at=utc(each.expires_at))
                         for each in subscriptions
