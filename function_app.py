@@ -7,6 +7,7 @@ they wait they hold no thread of the worker's pool, which the HTTP functions nee
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -144,12 +145,14 @@ async def _apply(msg: func.QueueMessage, queue: str, lane: Executor, context: fu
 
 async def _in(lane: Executor, context: func.Context, work: Callable[[], object]) -> None:
     def run() -> None:
-        # Log lines of a thread that is not the worker's own are told apart by this only.
+        # Log lines of a thread that is not the worker's own belong to no invocation otherwise: the
+        # worker of Python 3.13 looks at the context variables, older ones at this local.
         local: Any = context.thread_local_storage
         local.invocation_id = context.invocation_id
         work()
 
-    await asyncio.get_running_loop().run_in_executor(lane, run)
+    variables = contextvars.copy_context()
+    await asyncio.get_running_loop().run_in_executor(lane, variables.run, run)
 
 
 def _text(msg: func.QueueMessage) -> str:
