@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from shared.adapters.vault import managed_identity
 from shared.config import StorageSettings
 from shared.errors import Misconfigured, TryLater
 from shared.ports import QUEUES
@@ -85,11 +86,7 @@ class StorageQueues:
                 raise Misconfigured(
                     "AzureWebJobsStorage is not a storage connection string."
                 ) from error
-        from azure.identity import DefaultAzureCredential
-
-        credential = DefaultAzureCredential(
-            managed_identity_client_id=self._settings.client_id or None
-        )
+        credential = managed_identity(self._settings.client_id)
         return QueueServiceClient(self._settings.queue_url, credential=credential, **options)
 
 

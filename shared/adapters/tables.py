@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from shared.adapters.vault import managed_identity
 from shared.config import StorageSettings
 from shared.errors import Misconfigured, TryLater
 
@@ -87,10 +88,7 @@ class Storage:
                 raise Misconfigured(
                     "AzureWebJobsStorage is not a storage connection string."
                 ) from error
-        from azure.identity import DefaultAzureCredential
-
-        client_id = self._settings.client_id or None
-        credential = DefaultAzureCredential(managed_identity_client_id=client_id)
+        credential = managed_identity(self._settings.client_id)
         return TableServiceClient(self._settings.table_url, credential=credential, **options)
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from shared.core.model import GroupId, UserId
 from shared.core.times import moment
 
-LARGEST_BODY: Final = 4 * 1024 * 1024
+LARGEST_BODY: Final = 8 * 1024 * 1024
 _LONGEST_TOKEN: Final = 4096
 _OLDEST_EVENT: Final = timedelta(days=1)
 _CLOCK_SKEW: Final = timedelta(minutes=1)

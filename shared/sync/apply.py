@@ -217,6 +217,7 @@ class Apply:
                 self.connections,
                 work.connection.id,
                 trouble_texts.unreadable_groups(sorted(bad), self.now()),
+                seen=work.connection,
             )
         return frozenset(bad)
 
@@ -259,7 +260,7 @@ class Apply:
         trouble = trouble_texts.too_many_leavers(
             len(leaving), work.connection.hold_limit, self.now()
         )
-        troubles.record(self.connections, work.connection.id, trouble)
+        troubles.record(self.connections, work.connection.id, trouble, seen=work.connection)
         waiting = dict(steps)
         for user, reason in leaving.items():
             waiting[user] = Remember(
@@ -439,7 +440,7 @@ class Apply:
         """Trouble with the whole message: who was not decided comes back."""
         if isinstance(error, PersonMustAct):
             trouble = troubles.trouble_of(error, self.now())
-            troubles.record(self.connections, work.connection.id, trouble)
+            troubles.record(self.connections, work.connection.id, trouble, seen=work.connection)
             error = TryLater(error.sentence, _PARKED, counts=False)
         for user in work.delta.users:
             if user not in work.told:

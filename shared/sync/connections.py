@@ -206,7 +206,7 @@ class ManageConnections:
             log.warning("connection %s: subscriptions not removed", connection.id)
             return [
                 f"Its subscriptions in Microsoft Graph could not be removed ({error.sentence}) "
-                "They end by themselves within three days; what they send until then is ignored."
+                "They end by themselves within four weeks; what they send until then is ignored."
             ]
         return []
 

@@ -185,7 +185,7 @@ class FullSync:
         }
         if unreadable:
             trouble = trouble_texts.unreadable_groups(sorted(unreadable), self.now())
-            troubles.record(self.connections, connection.id, trouble)
+            troubles.record(self.connections, connection.id, trouble, seen=connection)
         else:
             troubles.clear_seen(self.connections, connection, {trouble_texts.GROUPS})
         return checked, frozenset(unreadable)

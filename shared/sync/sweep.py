@@ -134,7 +134,8 @@ class Sweep:
                 if order.sync is not None:
                     self.full_sync.run(order, order.sync, Origin.RULES)
             case "subscriptions":
-                self.subscriptions.keep(connection.id)
+                # A lifecycle event carries its time; it wants a fresh token at once (R31).
+                self.subscriptions.keep(connection.id, urged=order.signal_at is not None)
             case _:
                 self._sweep(connection, order)
 
@@ -146,7 +147,7 @@ class Sweep:
     def _later(self, connection: Connection, order: SweepOrder, error: SyncError) -> None:
         if isinstance(error, PersonMustAct):
             trouble = troubles.trouble_of(error, self.now())
-            troubles.record(self.connections, connection.id, trouble)
+            troubles.record(self.connections, connection.id, trouble, seen=connection)
             if order.sync is not None:
                 self.runs.failed(
                     order.sync, self.now(), f"{error.sentence} {error.next_step}".strip()

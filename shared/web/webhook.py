@@ -90,7 +90,7 @@ class Webhook:
                 return problem(400, "This is not a validation token of Microsoft Graph.")
             return Reply(200, token.encode(), _TEXT, _NO_SNIFF)
         if _is_too_large(request):
-            return problem(413, "The body is larger than 4 MiB.")
+            return problem(413, "The body is larger than 8 MiB.")
         try:
             items = items_of(request.body)
         except UnreadableNotification as error:

@@ -178,7 +178,7 @@ def test_r23_a_round_that_breaks_off_has_no_cursor(wire: Wire) -> None:
     cursor = wire.directory().start_cursor("users")
     wire.entra.generate(wire.tenant, 35)
     wire.entra.add_fault("status", "/users/delta", status=429, retry_after=60, after=1)
-    cursors = []
+    cursors: list[str | None] = []
 
     with pytest.raises(SyncError):
         cursors.extend(page.cursor for page in wire.directory().delta(cursor))

@@ -34,7 +34,7 @@ class Hook(BaseHTTPRequestHandler):
         self.wfile.write(token)
         self.wfile.flush()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Stay quiet."""
 
 

@@ -66,6 +66,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         status, headers, body = (200, {}, b'{"a": 1}') if step == "cut" else step
         self.send_response(status)
+        self.send_header("Connection", "close")
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body) + (50 if step == "cut" else 0)))
@@ -75,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - http.server asks for the names
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Stay quiet."""
 
 

@@ -202,7 +202,7 @@ def test_the_handshake_is_answered_with_the_token_as_plain_text() -> None:
         ("c1", b"{", {}, 400),
         ("c1", b"[]", {}, 400),
         ("c1", b'{"value": 1}', {}, 400),
-        ("c1", b" " * (4 * 1024 * 1024 + 1), {}, 413),
+        ("c1", b" " * (8 * 1024 * 1024 + 1), {}, 413),
         ("../c1", b'{"value": []}', {}, 404),
         ("x" * 100, b"", {"validationToken": "a"}, 404),
         ("stranger", b'{"value": [{}]}', {}, 202),
