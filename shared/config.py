@@ -84,11 +84,17 @@ def read_settings(env: Mapping[str, str]) -> Settings:
 def _storage(env: Mapping[str, str]) -> StorageSettings:
     name = "AzureWebJobsStorage"
     if env.get(name):
+        parts = {part.partition("=")[0].strip().lower() for part in env[name].split(";")}
+        if not parts & {"usedevelopmentstorage", "accountname", "tableendpoint"}:
+            raise Misconfigured(
+                f"{name} is not a storage connection string: copy it from the storage account's "
+                "access keys, or use a managed identity instead."
+            )
         return StorageSettings(connection_string=env[name])
     client_id = env.get(f"{name}__clientId", "")
     account = env.get(f"{name}__accountName", "")
-    table = env.get(f"{name}__tableServiceUri", "")
-    queue = env.get(f"{name}__queueServiceUri", "")
+    table = _service(env, f"{name}__tableServiceUri")
+    queue = _service(env, f"{name}__queueServiceUri")
     if account:
         table = table or f"https://{account}.table.core.windows.net"
         queue = queue or f"https://{account}.queue.core.windows.net"
@@ -126,10 +132,49 @@ def url_problem(value: str) -> str | None:
     return None
 
 
+_CRON_FIELDS = (
+    ("second", 0, 59),
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day", 1, 31),
+    ("month", 1, 12),
+    ("day of the week", 0, 6),
+)
+_CRON_NAMES = {
+    "month": "jan feb mar apr may jun jul aug sep oct nov dec".split(),
+    "day of the week": "sun mon tue wed thu fri sat".split(),
+}
+
+
 def _schedule(text: str) -> str:
+    """The schedule, if it is one: the host would refuse it only after the app was loaded."""
     fields = text.split()
     if len(fields) not in (5, 6):
         raise Misconfigured(
             f"SWEEP_SCHEDULE is not an NCRONTAB expression of 5 or 6 fields: {text!r}."
         )
+    for (name, low, high), field in zip(_CRON_FIELDS[-len(fields) :], fields, strict=True):
+        for item in field.split(","):
+            span, slash, step = item.partition("/")
+            ends = ["*"] if span == "*" else span.split("-", 1)
+            values = [_cron_value(end, name, low) for end in ends if end != "*"]
+            fits = all(value is not None and low <= value <= high for value in values)
+            if not fits or (slash and not (step.isdigit() and int(step) > 0)):
+                raise Misconfigured(
+                    f"SWEEP_SCHEDULE is wrong: {item!r} is no {name} ({low} to {high})."
+                )
     return text
+
+
+def _cron_value(text: str, name: str, low: int) -> int | None:
+    if text.isdigit():
+        return int(text)
+    names = _CRON_NAMES.get(name, [])
+    return names.index(text.lower()) + low if text.lower() in names else None
+
+
+def _service(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name, "").strip().rstrip("/")
+    if value and (problem := url_problem(value)):
+        raise Misconfigured(f"{name} {problem}")
+    return value

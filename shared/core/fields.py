@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from shared.core.matching import key, primary_address
 from shared.core.model import (
     Contact,
-    ContactPhone,
     ContactTypes,
     EntraUser,
     FieldChange,
     LocationId,
 )
+from shared.core.phones import EntryStep, PhoneBook
 
 LONGEST = 100  # names and titles; BMS's own limits are not published (R11)
 
@@ -48,21 +48,6 @@ class WantedContact:
             self.job_title,
         ]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:24]
-
-
-@dataclass(frozen=True, slots=True)
-class EntryStep:
-    """One operation on the e-mails or phones: "add", "update" or "remove".
-
-    `must` is False where BMS may refuse and the entry then simply stays (R13).
-    """
-
-    operation: str
-    value: str
-    new_value: str = ""
-    type_id: int | None = None
-    is_default: bool | None = None
-    must: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +127,7 @@ def contact_changes(
     after = dict(written)
     notes = [*wanted.notes]
     emails: tuple[EntryStep, ...] = ()
-    phones: list[EntryStep] = []
+    phone_steps: tuple[EntryStep, ...] = ()
 
     if set_location is not None and record.location_id != set_location:
         fields["LocationId"] = int(set_location)
@@ -170,7 +155,7 @@ def contact_changes(
                 after.pop(name, None)
         emails = _email_steps(record, wanted.email, types, shown)
         after["Email"] = wanted.email
-        numbers = list(record.phones)
+        phones = PhoneBook(record.phones)
         for name, value, type_id in (
             ("WorkPhone", wanted.work_phone, types.work_phone),
             ("MobilePhone", wanted.mobile_phone, types.mobile_phone),
@@ -179,19 +164,19 @@ def contact_changes(
                 if value:
                     notes.append(f"the {_SHOWN[name]} was left out: its phone type is not known")
                 continue
-            steps, numbers = _phone_steps(
-                numbers, value, type_id, ours=written.get(name, ""), name=name, shown=shown
-            )
-            phones.extend(steps)
+            phones.want(_SHOWN[name], value, type_id, ours=written.get(name, ""))
             if value:
                 after[name] = value
             else:
                 after.pop(name, None)
+        phone_steps = phones.steps()
+        shown.extend(phones.shown)
+        notes.extend(phones.notes)
 
     if activate and not record.is_active:
         fields["IsActive"] = True
         shown.append(FieldChange("active", "no", "yes"))
-    return ContactChanges(fields, emails, tuple(phones), after, tuple(shown), tuple(notes))
+    return ContactChanges(fields, emails, phone_steps, after, tuple(shown), tuple(notes))
 
 
 _SHOWN = {
@@ -218,42 +203,3 @@ def _email_steps(
         return (EntryStep("update", entry.address, entry.address, entry.type_id, True),)
     type_id = types.email or (default.type_id if default else None)
     return (EntryStep("add", address, type_id=type_id, is_default=True),)
-
-
-def _phone_steps(
-    phones: list[ContactPhone],
-    value: str,
-    type_id: int,
-    *,
-    ours: str,
-    name: str,
-    shown: list[FieldChange],
-) -> tuple[list[EntryStep], list[ContactPhone]]:
-    """Set one phone in its type, or take back what was ours; other phones stay (R11, R13)."""
-    of_type = [entry for entry in phones if entry.type_id == type_id]
-    mine = next((entry for entry in of_type if ours and _text(entry.number) == ours), None)
-    if value:
-        if any(_text(entry.number) == value for entry in of_type):
-            return [], phones
-        if not of_type:
-            shown.append(FieldChange(_SHOWN[name], "", value))
-            entry = ContactPhone(value, type_id, is_default=not phones)
-            step = EntryStep("add", value, type_id=type_id, is_default=entry.is_default)
-            return [step], [*phones, entry]
-        old = mine or next((entry for entry in of_type if entry.is_default), of_type[0])
-        shown.append(FieldChange(_SHOWN[name], old.number, value))
-        new = ContactPhone(value, type_id, old.is_default)
-        step = EntryStep("update", old.number, value, type_id, old.is_default)
-        return [step], [new if entry is old else entry for entry in phones]
-    if mine is None:
-        return [], phones
-    shown.append(FieldChange(_SHOWN[name], mine.number, ""))
-    others = [entry for entry in phones if entry is not mine]
-    steps: list[EntryStep] = []
-    if mine.is_default and others:
-        # BMS is assumed to refuse the removal of the default entry (bms-api.md 5.6).
-        heir = others[0]
-        steps.append(EntryStep("update", heir.number, heir.number, heir.type_id, True))
-        others[0] = ContactPhone(heir.number, heir.type_id, is_default=True)
-    steps.append(EntryStep("remove", mine.number, type_id=type_id, must=bool(others)))
-    return steps, others

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from shared.core.fields import ContactChanges, EntryStep, WantedContact, contact_changes
+from shared.core.fields import ContactChanges, WantedContact, contact_changes
 from shared.core.matching import key
 from shared.core.model import (
     AccountId,
@@ -23,6 +23,7 @@ from shared.core.model import (
     MappingRule,
     RecordId,
 )
+from shared.core.phones import EntryStep
 from shared.errors import DecideAgain, Rejected, TryLater
 from shared.ports import AddressEntry, Bms, EntryChange, NewContact
 
