@@ -13,7 +13,6 @@ from urllib.parse import urljoin
 
 import requests
 
-
 _T = TypeVar("_T")
 
 
@@ -29,9 +28,7 @@ class Refused(RuntimeError):
 class Admin:
     """Calls the admin API of one app."""
 
-    def __init__(
-        self, base_url: str, token: str, *, proxy: str = "", ca_bundle: str = ""
-    ) -> None:
+    def __init__(self, base_url: str, token: str, *, proxy: str = "", ca_bundle: str = "") -> None:
         self.base_url = base_url.rstrip("/")
         self._api = requests.Session()
         self._api.trust_env = False
@@ -54,7 +51,7 @@ class Admin:
         found: list[dict[str, Any]] = []
         cursor = None
         while True:
-            more = {"cursor": cursor} if cursor else {}
+            more: dict[str, str] = {"cursor": cursor} if cursor else {}
             page = self.call("GET", path, **query, **more)
             found.extend(page["items"])
             cursor = page.get("nextCursor")
