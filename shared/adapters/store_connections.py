@@ -85,11 +85,8 @@ class TableConnections:
             self._empty(name, connection_id)
         for record_type in RecordType:
             self._empty("owners", record_type.value, of=connection_id)
-        rules = self._storage.table("rules")
-        mine = rules.query(
-            "PartitionKey eq 'rule' and connectionId eq @c", parameters={"c": connection_id}
-        )
-        rules.write_all([Write(_keys(entity), delete=True) for entity in mine])
+        self._empty("rules", "rule", of=connection_id)
+        self._empty("signins", "state", of=connection_id)
         self._table.write(Write({"PartitionKey": _PARTITION, "RowKey": connection_id}, delete=True))
 
     def _empty(self, name: str, partition: str, of: str | None = None) -> None:

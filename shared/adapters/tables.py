@@ -193,7 +193,10 @@ class Table:
         client = self._open()
         with _translated():
             try:
-                if len(writes) == 1:
+                # The SDK's own delete takes "gone already" for success, even where the etag was to
+                # prove that nobody else deleted it; a transaction of one tells.
+                alone = len(writes) == 1 and not (writes[0].delete and writes[0].etag)
+                if alone:
                     results = [self._single(client, writes[0])]
                 else:
                     results = list(client.submit_transaction([_operation(one) for one in writes]))
@@ -202,7 +205,7 @@ class Table:
                     return int(error.index)
                 raise
             except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
-                if len(writes) > 1:
+                if not alone:
                     raise
                 if writes[0].delete and writes[0].etag is None:
                     return None  # gone already
@@ -217,13 +220,7 @@ class Table:
         from azure.data.tables import UpdateMode
 
         if write.delete:
-            partition, row = write.entity["PartitionKey"], write.entity["RowKey"]
-            if write.etag:
-                client.delete_entity(
-                    partition, row, etag=write.etag, match_condition=MatchConditions.IfNotModified
-                )
-            else:
-                client.delete_entity(partition, row)
+            client.delete_entity(write.entity["PartitionKey"], write.entity["RowKey"])
             return {"etag": ""}
         if write.etag is None:
             return client.upsert_entity(write.entity, mode=UpdateMode.REPLACE)
