@@ -6,6 +6,7 @@ personal data.
 
     SyncError
      ├── TryLater        passing trouble: the queue brings the work back
+     │    ├── Limited    a limit is used up: simply waited for
      │    └── Uncertain  a write whose answer never came: look before writing again
      ├── DecideAgain     what was read is no longer so: read afresh and decide anew
      ├── PersonMustAct   no retry helps; somebody has to do `next_step`
@@ -42,6 +43,13 @@ class TryLater(SyncError):
         super().__init__(sentence)
         self.after = after
         self.counts = counts
+
+
+class Limited(TryLater):
+    """A limit of the other side is used up: waited for, and not counted as a failure."""
+
+    def __init__(self, sentence: str, after: timedelta | None = None) -> None:
+        super().__init__(sentence, after, counts=False)
 
 
 class Uncertain(TryLater):

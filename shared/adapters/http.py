@@ -27,7 +27,7 @@ import requests
 import urllib3.exceptions
 
 from shared.adapters.http_session import PooledSession
-from shared.errors import Misconfigured, TryLater, Uncertain
+from shared.errors import Limited, Misconfigured, TryLater, Uncertain
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Brake:
         if left <= 0:
             return
         if left > self._longest_wait:
-            raise TryLater(f"{name} asked us to wait.", after=timedelta(seconds=left), counts=False)
+            raise Limited(f"{name} asked us to wait.", timedelta(seconds=left))
         self._sleep(left + random.uniform(0, 0.05))  # noqa: S311 - spreads threads, no secret
 
 
@@ -194,7 +194,7 @@ class HttpClient:
                 raise Uncertain(sentence, after) from cause
             pause = _pause(tries) if asked is None else max(asked, 0.05)
             if tries >= self.patience.tries or waited + pause > self.patience.seconds:
-                raise TryLater(sentence, after, counts=not limited) from cause
+                raise (Limited if limited else TryLater)(sentence, after) from cause
             self.sleep(pause)
             waited += pause
 

@@ -33,6 +33,7 @@ class TableAddressIndex:
         self._lock = threading.Lock()
         self._copy: dict[str, AddressEntry] = {}
         self._copy_of: datetime | None = None
+        self._outdated: set[str] = set()  # a lost lock showed that the copy of these is not true
 
     def read_at(self) -> datetime | None:
         meta = self._table.get(_META, _PARTITION)
@@ -117,10 +118,14 @@ class TableAddressIndex:
             for address in wanted:
                 self._copy.pop(address, None)
             self._copy.update(entries)
+            self._outdated.difference_update(wanted)
         return entries
 
     def cached(self, addresses: Iterable[str]) -> dict[str, AddressEntry]:
         read_at = self.read_at()
+        wanted = set(addresses)
+        if outdated := self._outdated & wanted:
+            self.get_many(outdated)
         with self._lock:
             if self._copy_of is None or self._copy_of != read_at:
                 pages = self._table.pages("PartitionKey eq @p", parameters={"p": _PARTITION})
@@ -130,9 +135,8 @@ class TableAddressIndex:
                     for entity in entities
                 }
                 self._copy_of = read_at
-            return {
-                address: self._copy[address] for address in set(addresses) if address in self._copy
-            }
+                self._outdated.clear()
+            return {address: self._copy[address] for address in wanted if address in self._copy}
 
     def lock(self, entries: Sequence[AddressEntry]) -> dict[str, AddressEntry]:
         now = self._now()
@@ -144,9 +148,7 @@ class TableAddressIndex:
             for index, etag in done.items()
         }
         with self._lock:
-            for entry in entries:
-                # Whoever lost the race has an outdated copy.
-                self._copy.pop(entry.address, None)
+            self._outdated.update(entry.address for entry in entries if entry.address not in locked)
             self._copy.update(locked)
         return locked
 

@@ -40,7 +40,7 @@ from shared.core.model import (
     UserId,
 )
 from shared.core.rules import Membership, Placement, place
-from shared.errors import PersonMustAct, SyncError, TryLater
+from shared.errors import Limited, PersonMustAct, SyncError, TryLater
 from shared.ports import (
     FRESH,
     ActivityLog,
@@ -401,7 +401,7 @@ class Apply:
         delay = timedelta(0) if work.rest else _delay(errors, tries)
         self.queues.send(queue, encode_user_delta(rest), delay)
         if delta.sync:
-            limited = sum(1 for one in errors if isinstance(one, TryLater) and not one.counts)
+            limited = sum(1 for one in errors if isinstance(one, Limited))
             progress_so_far = Part(
                 delta.sync,
                 delta.part,
