@@ -64,11 +64,15 @@ class TableAddressIndex:
                 before = _entry(entity)
                 read = unseen.pop(before.address, ())
                 changed_at = when(entity["changedAt"])
-                if changed_at is not None and changed_at >= began:
+                if changed_at is not None and changed_at >= began and not before.creating_for:
                     continue
-                if before.creating_until is not None and before.creating_until >= began:
-                    continue
-                if not read:
+                locked = before.creating_until is not None and before.creating_until >= began
+                if locked:
+                    # What was read behind a lock counts as well: its holder may have died after
+                    # BMS had made the record.
+                    seen = {one.record_id for one in read}
+                    read = (*read, *(one for one in before.known if one.record_id not in seen))
+                if not read and not locked:
                     writes.append(Write(_keys(before.address), etag=before.etag, delete=True))
                 elif read != before.known:
                     after = replace(before, known=read)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.adapters.store_connections import stamp, when
-from shared.adapters.tables import Entity, Storage, Write
+from shared.adapters.tables import Entity, Storage, Write, joined, pieces
 from shared.core.model import (
     Activity,
     ConnectionId,
@@ -320,7 +320,7 @@ class TableFailures:
                     "cause": failure.cause,
                     "sentence": failure.sentence,
                     "nextStep": failure.next_step,
-                    "message": failure.message,
+                    **pieces("message", failure.message),
                     "queue": failure.queue,
                 }
             )
@@ -330,7 +330,7 @@ class TableFailures:
         return sum(1 for _ in self._rows(["RowKey"]))
 
     def list(self) -> list[Failure]:
-        return [
+        found = [
             Failure(
                 id=entity["RowKey"],
                 connection_id=ConnectionId(entity["connectionId"]),
@@ -338,11 +338,12 @@ class TableFailures:
                 cause=entity["cause"],
                 sentence=entity["sentence"],
                 next_step=entity["nextStep"],
-                message=entity["message"],
+                message=joined(entity, "message"),
                 queue=entity["queue"],
             )
             for entity in self._rows(None)
         ]
+        return sorted(found, key=lambda one: one.at, reverse=True)
 
     def _rows(self, select: Sequence[str] | None) -> Any:
         return self._table.query("PartitionKey eq 'failure'", select=select)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.adapters.store_connections import stamp, when
-from shared.adapters.tables import Entity, Storage, Write
+from shared.adapters.tables import Entity, Storage, Write, joined, pieces
 from shared.core.model import (
     BmsSettings,
     ConnectionId,
@@ -17,9 +17,6 @@ from shared.core.model import (
     UserId,
 )
 from shared.ports import PendingSignIn, Window
-
-# A property holds at most 32,768 characters; delta links and group lists are cut over several.
-_PIECE = 30_000
 
 
 class TableSweepState:
@@ -32,11 +29,11 @@ class TableSweepState:
         entity = self._table.get(connection_id, "cursors")
         if entity is None:
             return None
-        tracked = _joined(entity, "tracked")
+        tracked = joined(entity, "tracked")
         return Cursors(
             connection_id=connection_id,
-            users_link=_joined(entity, "usersLink"),
-            groups_link=_joined(entity, "groupsLink"),
+            users_link=joined(entity, "usersLink"),
+            groups_link=joined(entity, "groupsLink"),
             tracked_groups=frozenset(GroupId(one) for one in tracked.split(",") if one),
             swept_at=when(entity["sweptAt"]),
             etag=entity["etag"],
@@ -57,9 +54,9 @@ class TableSweepState:
             "PartitionKey": cursors.connection_id,
             "RowKey": "cursors",
             "sweptAt": stamp(cursors.swept_at),
-            **_pieces("usersLink", cursors.users_link),
-            **_pieces("groupsLink", cursors.groups_link),
-            **_pieces("tracked", ",".join(sorted(cursors.tracked_groups))),
+            **pieces("usersLink", cursors.users_link),
+            **pieces("groupsLink", cursors.groups_link),
+            **pieces("tracked", ",".join(sorted(cursors.tracked_groups))),
         }
         return self._table.write(Write(entity, etag=cursors.etag)) is not None
 
@@ -98,18 +95,6 @@ class TableSweepState:
                 {"PartitionKey": connection_id, "RowKey": f"subscription-{resource}"}, delete=True
             )
         )
-
-
-def _pieces(name: str, text: str) -> dict[str, str]:
-    cut = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)] or [""]
-    return {f"{name}{index}": piece for index, piece in enumerate(cut)}
-
-
-def _joined(entity: Entity, name: str) -> str:
-    pieces: list[str] = []
-    while (piece := entity.get(f"{name}{len(pieces)}")) is not None:
-        pieces.append(str(piece))
-    return "".join(pieces)
 
 
 class TablePendingSignIns:
@@ -179,7 +164,7 @@ class TableWindows:
         if entity is None:
             return None
         taken: dict[UserId, datetime] = {}
-        for item in filter(None, _joined(entity, "taken").split(",")):
+        for item in filter(None, joined(entity, "taken").split(",")):
             user, _, at = item.partition("@")
             taken[UserId(user)] = datetime.fromtimestamp(float(at), UTC)
         base = int(entity["base"])
@@ -191,6 +176,6 @@ class TableWindows:
             "PartitionKey": connection_id,
             "RowKey": "leavers",
             "base": window.base if window.base is not None else -1,
-            **_pieces("taken", text),
+            **pieces("taken", text),
         }
         return self._table.write(Write(entity, etag=window.etag)) is not None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Entity = dict[str, Any]
 MOST_PER_TRANSACTION = 100
+_PIECE = 30_000  # a property holds at most 32,768 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,20 @@ class Write:
     entity: Entity
     etag: str | None = None
     delete: bool = False
+
+
+def pieces(name: str, text: str) -> dict[str, str]:
+    """A long text as several properties: name0, name1, …"""
+    cut = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)] or [""]
+    return {f"{name}{index}": piece for index, piece in enumerate(cut)}
+
+
+def joined(entity: Entity, name: str) -> str:
+    """The inverse of `pieces`."""
+    found: list[str] = []
+    while (piece := entity.get(f"{name}{len(found)}")) is not None:
+        found.append(str(piece))
+    return "".join(found)
 
 
 class Storage:
