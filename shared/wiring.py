@@ -152,7 +152,7 @@ def build(settings: Settings) -> App:
         queues=queues,
         directories=directories,
         leavers=CountLeavers(windows, links, now),
-        seeking=Seeking(links, owners, conflicts, reading, finding, now),
+        seeking=Seeking(links, conflicts, reading, finding, now),
         acting=acting,
         now=now,
     )

@@ -2,8 +2,8 @@
 
 A claim is written on the link that the decision rests on; only the worker whose claim was written
 goes on, and it begins no call to BMS once the claim may have run out. A creation locks the address
-as well, so that two users with one address never both get a new record (R9). Afterwards index,
-owner, activity and link are written in this order: a worker that dies in between leaves enough to
+as well, so that two users with one address never both get a new record (R9). Afterwards owner,
+index, activity and link are written in this order: a worker that dies in between leaves enough to
 find its record again.
 """
 
@@ -92,7 +92,8 @@ class Acting:
     def _chunk(self, work: Work, jobs: Sequence[Job]) -> None:
         taken_at = self.now()
         claimed = self._claim(work, jobs, taken_at)
-        going, locked = self._lock_addresses(work, claimed, taken_at)
+        owning = self._take_owners(work, claimed)
+        going, locked = self._lock_addresses(work, owning, taken_at)
 
         def before_write() -> None:
             if self.now() - taken_at > CLAIM_USE:
@@ -135,6 +136,24 @@ class Acting:
                 work.decide_again(job.link.user_id)
             else:
                 going.append(replace(job, link=link))
+        return going
+
+    def _take_owners(self, work: Work, jobs: Sequence[Job]) -> list[Job]:
+        """Own the record before it is written (R9).
+
+        The claim is there first: whoever finds us as the owner sees that we are at work.
+        """
+        going: list[Job] = []
+        for job in jobs:
+            if isinstance(job, TakeOver):
+                me = Owner(work.connection.id, job.link.user_id)
+                if not self.owners.take(
+                    RecordType.CONTACT, job.record_id, me, over=job.former_owner
+                ):
+                    self._give_back([job.link])
+                    work.decide_again(job.link.user_id)
+                    continue
+            going.append(job)
         return going
 
     def _lock_addresses(
@@ -208,10 +227,10 @@ class Acting:
                 work.tell(user, done.kind, done.reason, done.link, done.changes, done.notes)
             if done.unfinished:
                 work.later[user] = TryLater("a second call to BMS is still to be made")
-        if entries:
-            self.index.put(entries)
         if owned:
             self.owners.take_new(RecordType.CONTACT, owned)
+        if entries:
+            self.index.put(entries)  # from here on others find the record, and whose it is
         if work.activities:
             self.log.add(work.activities)
             work.activities.clear()

@@ -25,7 +25,7 @@ from shared.core.model import (
 )
 from shared.core.phones import EntryStep
 from shared.errors import DecideAgain, Rejected, TryLater
-from shared.ports import AddressEntry, Bms, EntryChange, NewContact
+from shared.ports import AddressEntry, Bms, EntryChange, NewContact, Owner
 
 BeforeWrite = Callable[[], None]
 
@@ -56,6 +56,7 @@ class TakeOver:
     elsewhere: bool
     keys: tuple[str, ...]
     reason: str
+    former_owner: Owner | None  # whose record it was; he is gone (R9)
     leaving: RecordId | None = None
 
 

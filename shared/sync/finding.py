@@ -168,8 +168,8 @@ class FindRecords:
         link = self.links.get(owner.connection_id, owner.user_id)
         if link is None:
             return False
-        if link.claim is not None and link.state is LinkState.PENDING:
-            return True
+        if link.claim is not None:
+            return True  # a worker is about to write it, or died over it
         return link.record_id == record and link.state is LinkState.ACTIVE
 
 

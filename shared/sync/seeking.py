@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.core.matching import Ambiguous, Found, NotFound, key
-from shared.core.model import Link, LinkState, RecordType, UserId
+from shared.core.model import Link, LinkState, UserId
 from shared.errors import TryLater
-from shared.ports import Conflict, Conflicts, Links, Now, Owner, Owners
+from shared.ports import Conflict, Conflicts, Links, Now
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.contact_jobs import Create, Job, TakeOver
 from shared.sync.finding import Answer, FindRecords, Sought, creating_elsewhere
@@ -24,7 +24,6 @@ class Seeking:
     """Matches users and makes their jobs."""
 
     links: Links
-    owners: Owners
     conflicts: Conflicts
     reading: ReadAddresses
     finding: FindRecords
@@ -45,8 +44,8 @@ class Seeking:
                 work.later[one.user_id] = TryLater(sentence, BUSY, counts=False)
             elif isinstance(answer.match, Ambiguous):
                 self._conflict(work, one, answer.match)
-            elif (job := self._job(work, one, answer)) is not None:
-                jobs.append(job)
+            else:
+                jobs.append(self._job(work, one, answer))
         return jobs
 
     def _may_be_in_flight(self, work: Work, one: Sought, now: datetime) -> bool:
@@ -80,24 +79,20 @@ class Seeking:
             answers |= self.finding.find(work.connection.id, doubtful, cached=False, search=False)
         return answers
 
-    def _job(self, work: Work, one: Sought, answer: Answer) -> Job | None:
+    def _job(self, work: Work, one: Sought, answer: Answer) -> Job:
         link, wanted, step = work.link_of(one.user_id), work.wanted[one.user_id], one.step
         if not isinstance(answer.match, Found):
             seen = answer.entries.get(key(wanted.email))
             return Create(link, step.rule, wanted, step.account_id, step.reason, seen, step.leaving)
-        record_id = answer.match.candidate.record_id
-        me = Owner(work.connection.id, one.user_id)
-        if not self.owners.take(RecordType.CONTACT, record_id, me, over=answer.former_owner):
-            work.decide_again(one.user_id)
-            return None
         return TakeOver(
             link,
             step.rule,
             wanted,
-            record_id,
+            answer.match.candidate.record_id,
             answer.match.elsewhere,
             one.keys,
             step.reason,
+            answer.former_owner,
             step.leaving,
         )
 
