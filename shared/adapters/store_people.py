@@ -43,6 +43,7 @@ _DIGEST = (
     "fingerprint",
     "reason",
     "oldRecordId",
+    "inConflict",
 )
 
 
@@ -181,6 +182,7 @@ def _link_entity(link: Link) -> Entity:
         "upn": link.upn,
         "address": link.address,
         "reason": link.reason,
+        "inConflict": link.in_conflict,
         "updatedAt": stamp(link.updated_at),
     }
     if link.claim:
@@ -216,6 +218,7 @@ def _link(entity: Entity) -> Link:
         upn=entity.get("upn", ""),
         address=entity.get("address", ""),
         reason=entity.get("reason", ""),
+        in_conflict=bool(entity.get("inConflict", False)),
         updated_at=when(entity.get("updatedAt")),
         claim=_claim(entity.get("claim")),
         etag=entity.get("etag", ""),

@@ -24,7 +24,7 @@ from shared.core.model import (
     UserId,
 )
 
-_FORMAT = struct.Struct("<B?qqqq8s8s8s")
+_FORMAT = struct.Struct("<B??qqqq8s8s8s")
 _STATES = tuple(LinkState)
 
 
@@ -43,6 +43,7 @@ class LinkDigests:
         self._packed[_id(link.user_id)] = _FORMAT.pack(
             _STATES.index(link.state),
             link.old_record_id is not None,
+            link.in_conflict,
             _number(link.record_id),
             _number(link.account_id),
             _number(link.rule_account_id),
@@ -82,9 +83,18 @@ class LinkDigests:
         fingerprint: str,
         reasons: Sequence[str],
     ) -> Link:
-        state, moving, record, account, rule_account, location, print_, rule, reason = (
-            _FORMAT.unpack(packed)
-        )
+        (
+            state,
+            moving,
+            in_conflict,
+            record,
+            account,
+            rule_account,
+            location,
+            print_,
+            rule,
+            reason,
+        ) = _FORMAT.unpack(packed)
         rule_id = next((one.id for one in rules if _short(one.id) == rule), None)
         unknown = None if rule == _short("") else RuleId("?")
         return Link(
@@ -98,6 +108,7 @@ class LinkDigests:
             location_id=None if location < 0 else LocationId(location),
             fingerprint=fingerprint if _short(fingerprint) == print_ else "?",
             old_record_id=RecordId(0) if moving else None,
+            in_conflict=in_conflict,
             reason=next((one for one in reasons if _short(one) == reason), "?"),
         )
 

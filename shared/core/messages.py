@@ -42,6 +42,7 @@ class UserDelta:
     failed: int = 0
     tries: int = 0
     looks: int = 0
+    together: int = 0  # leavers that were read together, over all messages of a run (R20)
     membership: bool = False  # the signal was about a group, which may lag behind (graph.md 3.7)
 
 
@@ -82,6 +83,7 @@ def encode_user_delta(delta: UserDelta) -> str:
         ("t", delta.tries),
         ("l", delta.looks),
         ("m", delta.membership),
+        ("tg", delta.together),
     ):
         if value:
             body[key] = value
@@ -105,6 +107,7 @@ def decode_user_delta(text: str) -> UserDelta:
             tries=int(body.get("t", 0)),
             looks=int(body.get("l", 0)),
             membership=bool(body.get("m", False)),
+            together=int(body.get("tg", 0)),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableMessage("not a user delta") from error

@@ -252,6 +252,7 @@ class Link:
     upn: str = ""
     address: str = ""
     reason: str = ""
+    in_conflict: bool = False  # a conflict of his waits for a person (R9), record or not
     updated_at: datetime | None = None
     claim: Claim | None = None
     etag: str = field(default="", compare=False)

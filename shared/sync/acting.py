@@ -53,13 +53,8 @@ from shared.sync.contact_jobs import (
     TakeOver,
 )
 from shared.sync.finding import FindRecords
-from shared.sync.work import Told, Work
+from shared.sync.work import CLAIM_LIFE, CLAIM_USE, Told, Work
 
-# No write to BMS begins later than this after the claim was taken; calls take at most 30 s each, so
-# that a claim that has run out proves that its worker writes no more, with room for clocks that
-# differ by half a minute.
-CLAIM_USE = timedelta(seconds=45)
-CLAIM_LIFE = timedelta(seconds=150)
 BMS_DOWN = timedelta(minutes=5)
 _CHUNK = 24
 
@@ -220,7 +215,8 @@ class Acting:
                 owned.append((done.record.id, Owner(work.connection.id, user)))
             elif done.record is not None:
                 self.finding.learn(done.record, done_for=user)
-            links.append(work.named(replace(done.link, claim=None, updated_at=now)))
+            after = replace(done.link, in_conflict=False, claim=None, updated_at=now)
+            links.append(work.named(after))
             if done.kind == "unchanged":
                 work.told[user] = Told("nothing", "is up to date")
             else:
@@ -250,7 +246,7 @@ class Acting:
             left = before.record_id
             me = Owner(work.connection.id, before.user_id)
             self.owners.release(RecordType.CONTACT, left, me)
-        if before.state is LinkState.CONFLICT:
+        if before.in_conflict:
             self.conflicts.remove(work.connection.id, before.user_id)
         if left is None:
             return

@@ -12,7 +12,7 @@ import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from shared.core import trouble_texts
 from shared.core.decision import (
@@ -65,7 +65,7 @@ from shared.sync.contact_jobs import Change, Deactivate, Job
 from shared.sync.finding import Sought
 from shared.sync.leavers import CountLeavers
 from shared.sync.seeking import Seeking
-from shared.sync.work import BUSY, Told, Work
+from shared.sync.work import Told, Work, wait_for_lock
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +154,8 @@ class Apply:
         for user in users:
             link = work.links.get(user)
             if link is not None and link.claim is not None and link.claim.until > now:
-                work.later[user] = _busy(link.claim.taken_at, link.claim.until, now)
+                wait = wait_for_lock(link.claim.until - now)
+                work.later[user] = TryLater("is being written just now", wait, counts=False)
             else:
                 free.append(user)
         enabled = [rule for rule in work.rules if rule.enabled]
@@ -253,7 +254,7 @@ class Apply:
         }
         if not leaving:
             return steps
-        if self.leavers.allow(work.connection, list(leaving)):
+        if self.leavers.allow(work.connection, list(leaving), work.delta.together):
             if work.bulk:
                 troubles.clear_seen(self.connections, work.connection, {trouble_texts.LEAVERS})
             return steps
@@ -275,8 +276,13 @@ class Apply:
         saves: list[Link] = []
         gone: list[Link] = []
         sought: list[Sought] = []
+        settled: list[UserId] = []
         for user, step in steps.items():
             link = work.links.get(user)
+            if link is not None and link.in_conflict and _ends_conflict(step):
+                settled.append(user)
+                if isinstance(step, Nothing):
+                    saves.append(replace(link, in_conflict=False))
             match step:
                 case Nothing() | Wait():
                     work.told[user] = Told("nothing", step.reason)
@@ -289,7 +295,8 @@ class Apply:
                     saves.extend(self._remember(work, user, step, link))
                 case Relabel():
                     work.told[user] = Told("nothing", "another rule wins; BMS stays the same")
-                    saves.append(replace(work.link_of(user), rule_id=step.rule.id, claim=None))
+                    link_after = replace(work.link_of(user), in_conflict=False, claim=None)
+                    saves.append(replace(link_after, rule_id=step.rule.id))
                 case Seek():
                     keys = addresses(work.users[user], work.connection.email_source)
                     sought.append(Sought(user, tuple(keys), step))
@@ -315,9 +322,8 @@ class Apply:
                     work.decide_again(link.user_id)
         if gone:
             self.links.remove(gone)
-            for link in gone:
-                if link.state is LinkState.CONFLICT:
-                    self.conflicts.remove(link.connection_id, link.user_id)
+        for user in settled:
+            self.conflicts.remove(work.connection.id, user)
         if sought:
             jobs.extend(self.seeking.jobs(work, sought))
         return jobs
@@ -337,13 +343,12 @@ class Apply:
             return []
         work.tell(user, step.kind, step.reason, link)
         base = work.link_of(user)
-        if link is not None and link.state is LinkState.CONFLICT:
-            self.conflicts.remove(link.connection_id, user)
         return [
             replace(
                 base,
                 state=step.state,
                 reason=step.reason,
+                in_conflict=False,
                 fingerprint=base.fingerprint if step.keep_fingerprint else "",
                 updated_at=self.now(),
                 claim=None,
@@ -447,12 +452,9 @@ class Apply:
                 work.later[user] = error
 
 
-def _busy(taken_at: datetime, until: datetime, now: datetime) -> TryLater:
-    # A living worker is done in a moment; one that takes long has probably died.
-    wait = BUSY if now - taken_at < timedelta(seconds=10) else timedelta(seconds=15)
-    return TryLater(
-        "is being written just now", max(timedelta(seconds=1), min(wait, until - now)), counts=False
-    )
+def _ends_conflict(step: Step) -> bool:
+    """Whether nobody is sought any more, and no job that ends it follows."""
+    return isinstance(step, Nothing | Forget | Remember | Relabel)
 
 
 def _counts(told: Iterable[Told]) -> dict[str, int]:

@@ -65,7 +65,13 @@ class FindRecords:
         entries = self.index.cached(every) if cached else self.index.get_many(every)
         if search:
             for one in sought:
-                if isinstance(self._match(one, entries, frozenset()).match, NotFound):
+                answer = self._match(one, entries, frozenset())
+                # Behind another user's lock a record is being made: it will be in the index soon.
+                locked = any(
+                    entry.creating_for not in (None, one.user_id)
+                    for entry in answer.entries.values()
+                )
+                if isinstance(answer.match, NotFound) and not locked:
                     self._search(one.keys, entries)
         owned = self._owned(sought, entries)
         held = {record: owner for record, owner in owned.items() if self._still_held(record, owner)}

@@ -77,6 +77,7 @@ class _Run:
     unchanged: int = 0
     parts: int = 0
     waiting: list[UserId] = field(default_factory=list)
+    leaving: list[UserId] = field(default_factory=list)
     index_since: datetime | None = None
 
 
@@ -258,17 +259,20 @@ class FullSync:
             on_leave=run.connection.on_leave,
             match_scope=run.connection.match_scope,
         )
-        if isinstance(step, Nothing):
+        if isinstance(step, Nothing) and not (link is not None and link.in_conflict):
             run.unchanged += 1
             return
         if isinstance(step, Seek):
             conflict = link is not None and link.state is LinkState.CONFLICT
             self._need_index(run, run.began - _CONFLICT_AGE if conflict else run.began)
+            if step.leaving is not None:
+                run.leaving.append(user.id)  # his old record goes: counted with the leavers (R17)
+                return
         self._queue(run, user.id)
 
     def _compare_the_rest(self, run: _Run) -> None:
         """Members that no rule takes, and people who are in no mapped group any more."""
-        leaving: list[UserId] = []
+        leaving = run.leaving
         for user_id, placement in run.refused.items():
             run.seen += 1
             link = run.digests.take(
@@ -292,13 +296,16 @@ class FullSync:
                 self._queue(run, link.user_id)
             elif link.state is LinkState.ACTIVE and link.rule_id not in run.unknown:
                 leaving.append(link.user_id)
+            else:
+                continue  # left long ago, or his group cannot be read
+            run.seen += 1
         self._flush(run)
         if not leaving:
             troubles.clear_seen(self.connections, run.connection, {trouble_texts.LEAVERS})
         # Together, so that they are counted together before the first is written (R20).
-        for delta in pack(self._delta(run), leaving):
+        together = replace(self._delta(run), together=len(leaving))
+        for delta in pack(together, leaving):
             self._send(run, LEAVERS, delta)
-            run.seen += len(delta.users)
 
     def _need_index(self, run: _Run, since: datetime) -> None:
         if run.index_since is None or run.index_since < since:

@@ -21,11 +21,12 @@ class CountLeavers:
     links: Links
     now: Now
 
-    def allow(self, connection: Connection, users: Sequence[UserId]) -> bool:
+    def allow(self, connection: Connection, users: Sequence[UserId], together: int = 0) -> bool:
         """Whether all of these may be deactivated now; if so, they are counted.
 
-        They were read together, so they are allowed or held together. Who was counted already
-        (his message came twice) is not counted again.
+        They were read together, so they are allowed or held together; `together` is their number
+        where they come in several messages. Who was counted already (his message came twice) is
+        not counted again.
         """
         for _ in range(_TRIES):
             window = self.windows.get(connection.id) or Window()
@@ -34,10 +35,11 @@ class CountLeavers:
             if not more:
                 return True
             base = window.base if taken else None
-            if len(taken) + len(more) > connection.hold_limit.count and base is None:
+            all_of_them = max(len(more), together)
+            if len(taken) + all_of_them > connection.hold_limit.count and base is None:
                 base = self.links.count_active(connection.id) + len(taken)
             if passes_limit(
-                connection.hold_limit, base=base or 0, already=len(taken), more=len(more)
+                connection.hold_limit, base=base or 0, already=len(taken), more=all_of_them
             ):
                 return False
             counted = {**taken, **dict.fromkeys(more, self.now())}

@@ -13,7 +13,7 @@ from shared.ports import Conflict, Conflicts, Links, Now
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.contact_jobs import Create, Job, TakeOver
 from shared.sync.finding import Answer, FindRecords, Sought, creating_elsewhere
-from shared.sync.work import BUSY, Told, Work
+from shared.sync.work import Told, Work, wait_for_lock
 
 # A create whose answer never came may still take effect for so long.
 IN_FLIGHT = timedelta(seconds=90)
@@ -39,9 +39,10 @@ class Seeking:
         jobs: list[Job] = []
         for one in going:
             answer = answers[one.user_id]
-            if creating_elsewhere(answer.entries, one.user_id, now) is not None:
+            if (lock := creating_elsewhere(answer.entries, one.user_id, now)) is not None:
                 sentence = "another user with this address is being created just now"
-                work.later[one.user_id] = TryLater(sentence, BUSY, counts=False)
+                left = (lock.creating_until or now) - now
+                work.later[one.user_id] = TryLater(sentence, wait_for_lock(left), counts=False)
             elif isinstance(answer.match, Ambiguous):
                 self._conflict(work, one, answer.match)
             else:
@@ -104,7 +105,14 @@ class Seeking:
             return
         now = self.now()
         state = link.state if link.record_id is not None else LinkState.CONFLICT
-        after: Link = replace(link, state=state, reason=found.reason, updated_at=now, claim=None)
+        after: Link = replace(
+            link,
+            state=state,
+            reason=found.reason,
+            in_conflict=True,
+            updated_at=now,
+            claim=None,
+        )
         self.conflicts.put(
             Conflict(work.connection.id, one.user_id, found.record_ids, found.reason, now)
         )

@@ -22,7 +22,20 @@ from shared.core.model import (
 from shared.errors import SyncError, TryLater
 from shared.ports import Directory, Now
 
-BUSY = timedelta(seconds=2)
+# No write to BMS begins later than this after the claim was taken; calls take at most 30 s each, so
+# that a claim that has run out proves that its worker writes no more, with room for clocks that
+# differ by half a minute.
+CLAIM_USE = timedelta(seconds=45)
+CLAIM_LIFE = timedelta(seconds=150)
+
+
+def wait_for_lock(left: timedelta) -> timedelta:
+    """How long to leave a user alone whom another worker holds for so long yet.
+
+    A living worker is done in a moment; one that takes long has probably died.
+    """
+    wait = timedelta(seconds=2 if CLAIM_LIFE - left < timedelta(seconds=10) else 15)
+    return max(timedelta(seconds=1), min(wait, left))
 
 
 @dataclass(frozen=True, slots=True)
