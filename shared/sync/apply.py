@@ -242,6 +242,14 @@ class Apply:
             account = step.rule.account_id
             if account is not None:
                 only_there = work.connection.match_scope == "account"
+                work.links[user] = replace(
+                    work.link_of(user),
+                    state=LinkState.PENDING,
+                    record_id=None,
+                    account_id=None,
+                    rule_account_id=None,
+                    written={},
+                )
                 after[user] = Seek(step.rule, account, only_there, reason=step.reason)
         return after
 

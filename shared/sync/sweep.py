@@ -8,6 +8,7 @@ The cursor is saved last, when everything read with it is safely queued.
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -83,6 +84,8 @@ class Sweep:
     subscriptions: KeepSubscriptions
     new_id: NewId
     now: Now
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _running: dict[ConnectionId, list[SweepOrder]] = field(default_factory=dict, repr=False)
 
     # --- the timer -----------------------------------------------------------------------------
 
@@ -137,7 +140,7 @@ class Sweep:
                 # A lifecycle event carries its time; it wants a fresh token at once (R31).
                 self.subscriptions.keep(connection.id, urged=order.signal_at is not None)
             case _:
-                self._sweep(connection, order)
+                self._one_at_a_time(connection, order)
 
     def _new_run(self, connection_id: ConnectionId, kind: str, reason: str) -> SyncId:
         sync_id = SyncId(self.new_id())
@@ -168,6 +171,54 @@ class Sweep:
 
     # --- one sweep -----------------------------------------------------------------------------
 
+    def _one_at_a_time(self, connection: Connection, order: SweepOrder) -> None:
+        """One delta round at a time per connection (graph.md 3.9).
+
+        An order that finds one running asks it to go round once more instead of running beside it:
+        a burst of group changes becomes a few rounds. Should this process die, the timer's next
+        sweep finds what was asked for.
+        """
+        with self._lock:
+            if connection.id in self._running:
+                self._running[connection.id].append(order)
+                return
+            self._running[connection.id] = []
+        current: SweepOrder | None = order
+        try:
+            while current is not None:
+                self._sweep(connection, current)
+                with self._lock:
+                    waiting = self._running[connection.id]
+                    self._running[connection.id] = []
+                    if not waiting:
+                        del self._running[connection.id]
+                current = self._merged(waiting)
+        except BaseException:
+            with self._lock:
+                waiting = self._running.pop(connection.id, [])
+            for one in waiting:
+                self.queues.send(SWEEPS, encode_sweep_order(one), timedelta(seconds=1))
+            raise
+
+    def _merged(self, waiting: list[SweepOrder]) -> SweepOrder | None:
+        """One order for all that waited; those of a person keep their own progress."""
+        mine = [one for one in waiting if one.sync is None]
+        for one in waiting:
+            if one.sync is not None:
+                self.queues.send(SWEEPS, encode_sweep_order(one), timedelta(seconds=1))
+        if not mine:
+            return None
+        signals = [one.signal_at for one in mine if one.signal_at is not None]
+        groups = dict.fromkeys(group for one in mine for group in one.groups)
+        # A timer's order names no groups, and sweeps whatever the notified ones are about.
+        everything = any(not one.groups for one in mine)
+        return replace(
+            mine[0],
+            groups=() if everything else tuple(groups),
+            signal_at=min(signals) if signals else None,
+            looks=max(one.looks for one in mine),
+        )
+
     def _sweep(self, connection: Connection, order: SweepOrder) -> None:
         if connection.first_sync_at is None or connection.paused or not connection.connected_at:
             self._end(order, 0)
@@ -193,7 +244,10 @@ class Sweep:
             upper_bound=order.signal_at is None,
             membership=bool(found.members),
         )
-        for message in pack(delta, {**found.users, **found.members}):
+        named = {**found.users, **found.members}
+        if named and self._overtaken(cursors):
+            return  # another instance has read the same, and queued it
+        for message in pack(delta, named):
             self.queues.send(FRESH, encode_user_delta(message))
         if found.compare_all:
             self._order_full(connection, "a group inside a mapped group was deleted")
@@ -209,6 +263,10 @@ class Sweep:
         self._end(order, len(found.users) + len(found.members))
         troubles.clear_seen(self.connections, connection, SIGN_IN_CODES)
         self._look_again(order, cursors, found)
+
+    def _overtaken(self, cursors: Cursors) -> bool:
+        now = self.state.cursors(cursors.connection_id)
+        return now is None or now.etag != cursors.etag
 
     def _read(self, directory: Directory, cursors: Cursors) -> _Found:
         """One round of both delta queries."""

@@ -16,14 +16,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import azure_functions_runtime as runtime
 
 from infra.local.host.logs import Logs
 from infra.local.host.messages import Messages, ParameterBinding, Record, StatusResult, TypedData
 from infra.local.host.refusal import Refused
-from infra.local.host.triggers import Function
+
+if TYPE_CHECKING:  # the load check runs where only the app's own packages are
+    from infra.local.host.triggers import Function
 
 _PROPERTIES = {"protos": Messages(), "host": "127.0.0.1"}
 _EMPTY_TRACE = Record(trace_parent="", trace_state="", attributes={})
