@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from shared.adapters.bms_session import BmsSession, Reply
@@ -41,6 +42,7 @@ from shared.ports import EntryChange, NewContact, Now
 
 _PAGE = 100  # clients use 100 without trouble; the largest size is not published
 _PASSES = 6
+_SEARCH_PAGES = 2
 _CACHED = timedelta(minutes=10)
 _LIST = "/v2/crm/contacts/summary"
 # Assumed from the order of the counters in the reply (bms-api.md 5.6); every reply is checked.
@@ -197,7 +199,9 @@ class BmsApi:
         found: dict[RecordId, Contact] = {}
         for active in ("true", "false"):
             filters = [("Filter.Email", address), ("Filter.IsActive", active)]
-            for rows in self._pages(_LIST, filters):
+            # How the filter compares is not published. Should BMS not filter at all, a few pages
+            # are enough: this only ever adds to what the full lists have shown (R6).
+            for rows in islice(self._pages(_LIST, filters), _SEARCH_PAGES):
                 for row in rows:
                     contact = self._contact(row)
                     if any(key(entry.address) == key(address) for entry in contact.emails):
