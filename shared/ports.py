@@ -254,7 +254,8 @@ class Bms(Protocol):
     def accounts(self) -> list[Account]:
         """All accounts with locations (cached for minutes)."""
 
-    def account(self, account_id: AccountId) -> Account | None: ...
+    def account(self, account_id: AccountId, *, fresh: bool = False) -> Account | None:
+        """One account with its locations. `fresh`: not from a list that is older than seconds."""
 
     def lookup(self, kind: str, *, account_id: AccountId | None = None) -> list[tuple[int, str]]:
         """A look-up table for the forms (cached); `kind` as in the admin API."""

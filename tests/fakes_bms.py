@@ -64,7 +64,7 @@ class FakeBms:
         self._answer()
         return list(self.held.values())
 
-    def account(self, account_id: AccountId) -> Account | None:
+    def account(self, account_id: AccountId, *, fresh: bool = False) -> Account | None:
         self._answer()
         return self.held.get(account_id)
 

@@ -43,7 +43,8 @@ from shared.ports import EntryChange, NewContact, Now
 _PAGE = 100  # clients use 100 without trouble; the largest size is not published
 _PASSES = 6
 _SEARCH_PAGES = 2
-_CACHED = timedelta(minutes=10)
+_CACHED = timedelta(minutes=2)
+_JUST_READ = timedelta(seconds=3)
 _LIST = "/v2/crm/contacts/summary"
 # Assumed from the order of the counters in the reply (bms-api.md 5.6); every reply is checked.
 _OPERATIONS = {"add": 0, "update": 1, "remove": 2}
@@ -94,7 +95,11 @@ class BmsApi:
         found: list[Account] = self._cached("accounts", self._read_accounts)
         return found
 
-    def account(self, account_id: AccountId) -> Account | None:
+    def account(self, account_id: AccountId, *, fresh: bool = False) -> Account | None:
+        if fresh:
+            known = self._cache.get("accounts")
+            if known is not None and self._now() - known[0] > _JUST_READ:
+                self._cache.pop("accounts", None)
         return next((one for one in self.accounts() if one.id == account_id), None)
 
     def _read_accounts(self) -> list[Account]:

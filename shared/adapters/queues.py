@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.vault import managed_identity
+from shared.adapters.storage_service import open_service
 from shared.config import StorageSettings
 from shared.errors import Misconfigured, TryLater
 from shared.ports import QUEUES
@@ -66,28 +66,17 @@ class StorageQueues:
         return client
 
     def _connect(self) -> QueueServiceClient:
-        from azure.core.pipeline.transport import RequestsTransport
         from azure.storage.queue import QueueServiceClient
 
-        transport: Any = RequestsTransport(
-            session=self._session(),
-            session_owner=False,
-            use_env_settings=False,
-            connection_timeout=10,
-            read_timeout=30,
+        service: QueueServiceClient = open_service(
+            QueueServiceClient,
+            self._settings.queue_url,
+            self._settings,
+            self._session,
+            retry_total=3,
+            initial_backoff=1,
         )
-        options: dict[str, Any] = {"transport": transport, "retry_total": 3, "initial_backoff": 1}
-        if self._settings.connection_string:
-            try:
-                return QueueServiceClient.from_connection_string(
-                    self._settings.connection_string, **options
-                )
-            except ValueError as error:
-                raise Misconfigured(
-                    "AzureWebJobsStorage is not a storage connection string."
-                ) from error
-        credential = managed_identity(self._settings.client_id)
-        return QueueServiceClient(self._settings.queue_url, credential=credential, **options)
+        return service
 
 
 @contextmanager

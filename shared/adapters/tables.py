@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.vault import managed_identity
+from shared.adapters.storage_service import open_service
 from shared.config import StorageSettings
 from shared.errors import Misconfigured, TryLater
 
@@ -76,35 +76,19 @@ class Storage:
             return self._service.get_table_client(name)
 
     def _connect(self) -> TableServiceClient:
-        from azure.core.pipeline.transport import RequestsTransport
         from azure.data.tables import TableServiceClient
 
-        transport = RequestsTransport(
-            session=self._session(),
-            session_owner=False,
-            use_env_settings=False,
-            connection_timeout=10,
-            read_timeout=30,
-        )
-        options: dict[str, Any] = {
-            "transport": transport,
+        service: TableServiceClient = open_service(
+            TableServiceClient,
+            self._settings.table_url,
+            self._settings,
+            self._session,
             # A deployment's own storage answers or is down: wait shortly, then let the queue wait.
-            "retry_total": 4,
-            "retry_backoff_factor": 0.3,
-            "retry_backoff_max": 5,
-            "logging_enable": False,
-        }
-        if self._settings.connection_string:
-            try:
-                return TableServiceClient.from_connection_string(
-                    self._settings.connection_string, **options
-                )
-            except ValueError as error:
-                raise Misconfigured(
-                    "AzureWebJobsStorage is not a storage connection string."
-                ) from error
-        credential = managed_identity(self._settings.client_id)
-        return TableServiceClient(self._settings.table_url, credential=credential, **options)
+            retry_total=4,
+            retry_backoff_factor=0.3,
+            retry_backoff_max=5,
+        )
+        return service
 
 
 class Table:

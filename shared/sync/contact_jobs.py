@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from shared.core.fields import ContactChanges, WantedContact, contact_changes
 from shared.core.matching import key
 from shared.core.model import (
+    Account,
     AccountId,
     Contact,
     ContactEmail,
@@ -239,28 +240,25 @@ class ContactJobs:
     def _location(self, rule: MappingRule, account_id: AccountId) -> int:
         if rule.location_id is not None:
             return int(rule.location_id)
-        account = self.bms.account(account_id)
-        if account is None:
+        location = _main_location(self.bms.account(account_id))
+        if location is None:
+            # It may have been marked in BMS after the list was read.
+            account = self.bms.account(account_id, fresh=True)
+            location = _main_location(account)
+        if location is not None:
+            return location
+        if account is None or not account.is_active:
+            fault = "has no account" if account is None else "has an inactive account"
             raise Rejected(
-                f"BMS has no account {account_id}.",
-                "Choose another account in the mapping rule.",
-                code="bms-account",
-            )
-        if not account.is_active:
-            raise Rejected(
-                f"The BMS account {account_id} is inactive.",
+                f"BMS {fault} {account_id}.",
                 "Activate it in BMS, or choose another account in the mapping rule.",
                 code="bms-account",
             )
-        active = [one for one in account.locations if one.is_active]
-        main = [one for one in active if one.is_main] or (active if len(active) == 1 else [])
-        if not main:
-            raise Rejected(
-                f"The BMS account {account_id} has no main location.",
-                "Mark a main location in BMS, or choose a location in the mapping rule.",
-                code="bms-location",
-            )
-        return int(main[0].id)
+        raise Rejected(
+            f"The BMS account {account_id} has no main location.",
+            "Mark a main location in BMS, or choose a location in the mapping rule.",
+            code="bms-location",
+        )
 
     # --- take over, change -------------------------------------------------------------------
 
@@ -407,3 +405,12 @@ def _after(record: Contact, wanted: WantedContact) -> Contact:
     others = [entry for entry in record.emails if key(entry.address) != key(wanted.email)]
     added = ContactEmail(wanted.email, 0, True)
     return replace(record, is_active=True, emails=(*others, added))
+
+
+def _main_location(account: Account | None) -> int | None:
+    """R3: the main location, else the only active one; never a guess."""
+    if account is None or not account.is_active:
+        return None
+    active = [one for one in account.locations if one.is_active]
+    main = [one for one in active if one.is_main] or (active if len(active) == 1 else [])
+    return int(main[0].id) if main else None

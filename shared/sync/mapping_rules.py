@@ -256,16 +256,12 @@ class MappingRules:
                 field="accountId",
             )
         if rule.account_id not in accounts:
-            accounts[rule.account_id] = self.bms.account(rule.account_id)
-        account = accounts[rule.account_id]
-        if account is None or not account.is_active:
-            fault = "is no account in BMS" if account is None else "is inactive in BMS"
-            return BadInput(
-                422,
-                f"accountId {rule.account_id} {fault}: choose one from the list of accounts.",
-                field="accountId",
-            )
-        return _location_problem(rule, account)
+            account = self.bms.account(rule.account_id)
+            if _place_problem(rule, account) is not None:
+                # It may have been made in BMS just now, after the list was read.
+                account = self.bms.account(rule.account_id, fresh=True)
+            accounts[rule.account_id] = account
+        return _place_problem(rule, accounts[rule.account_id])
 
     def _groups(
         self, connection: Connection, wishes: Sequence[RuleWish]
@@ -291,7 +287,14 @@ class MappingRules:
             ) from refusal
 
 
-def _location_problem(rule: MappingRule, account: Account) -> BadInput | None:
+def _place_problem(rule: MappingRule, account: Account | None) -> BadInput | None:
+    if account is None or not account.is_active:
+        fault = "is no account in BMS" if account is None else "is inactive in BMS"
+        return BadInput(
+            422,
+            f"accountId {rule.account_id} {fault}: choose one from the list of accounts.",
+            field="accountId",
+        )
     active = [location for location in account.locations if location.is_active]
     if rule.location_id is not None:
         if any(location.id == rule.location_id for location in active):
