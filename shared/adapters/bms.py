@@ -221,7 +221,7 @@ class BmsApi:
         """
         seen: set[int] = set()
         for _ in range(_PASSES):
-            number, read, total = 1, 0, None
+            number, read, total, largest = 1, 0, None, 0
             while True:
                 params = [*filters, ("PageSize", str(_PAGE)), ("PageNumber", str(number))]
                 reply = self._session.call("GET", route, route, params=params) or Reply({})
@@ -232,8 +232,10 @@ class BmsApi:
                 if fresh:
                     yield fresh
                 read += len(rows)
-                enough = read >= total if total is not None else len(rows) < _PAGE
-                if not rows or enough:
+                largest = max(largest, len(rows))
+                # Where no total is told, BMS may also give fewer rows a page than we ask for.
+                last = len(rows) < largest or not fresh
+                if not rows or (read >= total if total is not None else last):
                     break
                 number += 1
             if total is None or len(seen) >= total:

@@ -26,6 +26,8 @@ _RENEW_EARLY = timedelta(minutes=5)
 _LIFE_UNKNOWN = timedelta(hours=1)  # bms-api.md 2.3: not published; assumed
 _SETTINGS_FOR = timedelta(seconds=10)
 SIGN_IN_REFUSED = "bms-signin"
+_UNASKED = 60.0  # seconds after a 429 without Retry-After (bms-api.md 3.3)
+_SECURITY_ERROR = 978001  # "token is missing or expired", whatever the status
 
 
 class Reply(dict[str, Any]):
@@ -74,7 +76,7 @@ class BmsSession:
         self._token: _Token | None = None
         self._settings: BmsSettings | None = None
         self._settings_at: datetime | None = None
-        self._brakes = BrakeBoard()
+        self._brakes = BrakeBoard(unasked=_UNASKED)
 
     def settings(self) -> BmsSettings:
         """The settings as saved, read again every ten seconds; PersonMustAct for none."""
@@ -122,11 +124,11 @@ class BmsSession:
         brake = self._brakes.brake(f"{method} {route}")
         token = self._access(settings, refused="")
         answer = self._send(settings, token, method, path, params, body, repeatable, brake)
-        if answer.status == 401:
+        if _token_refused(answer):
             # The token may have been withdrawn before its time: sign in once more, try once more.
             token = self._access(settings, refused=token)
             answer = self._send(settings, token, method, path, params, body, repeatable, brake)
-        if answer.status == 401:
+        if _token_refused(answer):
             raise PersonMustAct(
                 "BMS refuses the token that it has just issued.",
                 "Check in BMS that the API user is active and has API access.",
@@ -225,6 +227,14 @@ class BmsSession:
         expires = _time(result.text("accessTokenExpireOn")) or self._now() + _LIFE_UNKNOWN
         log.info("signed in to BMS until %s", expires.isoformat(timespec="seconds"))
         return _Token(result.text("accessToken"), expires, settings.version)
+
+
+def _token_refused(answer: Answer) -> bool:
+    if answer.status == 401:
+        return True
+    if b"978001" not in answer.content:
+        return False  # the common case, without parsing twice
+    return Reply(_parse(answer).value("error") or {}).number("code") == _SECURITY_ERROR
 
 
 def _parse(answer: Answer) -> Reply:

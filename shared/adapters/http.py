@@ -77,13 +77,22 @@ class Brake:
         self,
         *,
         longest_wait: float = 5.0,
+        unasked: float | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._until = 0.0
         self._longest_wait = longest_wait
+        self._unasked = unasked  # seconds to wait where the other side names none
         self._sleep = sleep
         self._clock = clock
+
+    def limited(self, asked: float | None) -> float | None:
+        """Refused because of a limit: for how many seconds nobody passes, if that is known."""
+        seconds = asked or self._unasked
+        if seconds:
+            self.hold(seconds)
+        return seconds
 
     def hold(self, seconds: float) -> None:
         """Nobody passes for so long. A longer hold that is already there stays."""
@@ -178,8 +187,8 @@ class HttpClient:
                 if not _is_passing(result.status) or result.status in handed_back:
                     return result
                 limited, asked = result.status == 429, result.retry_after
-                if brake is not None and asked and result.status in (429, 503):
-                    brake.hold(asked)
+                if brake is not None and (limited or (asked and result.status == 503)):
+                    asked = brake.limited(asked)
                 # Only 429 promises that nothing was done; a 503 may come from a proxy in between.
                 harmless = repeatable or limited
                 sentence = f"{self.name} answered with HTTP {result.status}."
@@ -287,14 +296,15 @@ class _TooMuch(Exception):
 class BrakeBoard:
     """One brake per name, made when first asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, unasked: float | None = None) -> None:
+        self._unasked = unasked
         self._brakes: dict[str, Brake] = {}
         self._lock = threading.Lock()
 
     def brake(self, name: str) -> Brake:
         """The brake of this name."""
         with self._lock:
-            return self._brakes.setdefault(name, Brake())
+            return self._brakes.setdefault(name, Brake(unasked=self._unasked))
 
 
 def origin_of(url: str) -> str:

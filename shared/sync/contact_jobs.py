@@ -329,7 +329,8 @@ class ContactJobs:
             kind = "reactivate"
         else:
             kind = "update" if changes.shown or moved else "unchanged"
-        shown = _after(record, job.wanted) if changes.emails else None
+        known_otherwise = bool(changes.emails) or "IsActive" in changes.fields
+        shown = _after(record, job.wanted) if known_otherwise else None
         return Done(link, kind, job.reason, changes.shown, tuple(notes), shown)
 
     def _read(self, record_id: RecordId) -> Contact:

@@ -1,0 +1,47 @@
+"""What several folders of tests share: one storage emulator and one BMS for the whole session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from infra.local.bms.process import BmsProcess, start_bms
+from infra.local.network.azurite import Azurite
+from tests.real_storage import RealStorage
+
+# A machine that is busy with other things must not fail a test; and nothing stays behind.
+settings.register_profile("steady", deadline=None, database=None)
+settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """The real emulator; whoever needs empty tables takes `real_storage` instead."""
+    one = Azurite(tmp_path_factory.mktemp("azurite") / "azurite.log")
+    one.start()
+    one.wait_ready()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def real_storage(azurite: Azurite) -> RealStorage:
+    """The emulator without any table of the app."""
+    storage = RealStorage(azurite.connection_string)
+    storage.drop_tables()
+    return storage
+
+
+@pytest.fixture(scope="session")
+def bms_process() -> Iterator[BmsProcess]:
+    """One BMS stand-in; `bms` begins each test with a fresh tenant."""
+    with start_bms() as process:
+        yield process
+
+
+@pytest.fixture
+def bms(bms_process: BmsProcess) -> BmsProcess:
+    bms_process.control.reset()
+    return bms_process

@@ -1,0 +1,90 @@
+"""Links in a few bytes answer what a full sync asks of them (R14, R23)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.digest import LinkDigests
+from shared.core.model import (
+    AccountId,
+    Link,
+    LinkState,
+    LocationId,
+    RecordId,
+    RuleId,
+    UserId,
+)
+from tests.builders import CONNECTION, a_link, a_rule, a_user_id
+
+RULES = [a_rule("staff"), a_rule("sales")]
+REASONS = ("has no address", "is a guest")
+
+
+def _number_or_none(low: int = 0) -> st.SearchStrategy[int | None]:
+    return st.none() | st.integers(low, 2**31 - 1)
+
+
+_LINKS = st.builds(
+    Link,
+    connection_id=st.just(CONNECTION),
+    user_id=st.uuids().map(lambda one: UserId(str(one))),
+    state=st.sampled_from(LinkState),
+    record_id=_number_or_none(1).map(lambda one: None if one is None else RecordId(one)),
+    account_id=_number_or_none().map(lambda one: None if one is None else AccountId(one)),
+    rule_id=st.sampled_from([None, *(rule.id for rule in RULES)]),
+    rule_account_id=_number_or_none().map(lambda one: None if one is None else AccountId(one)),
+    location_id=_number_or_none().map(lambda one: None if one is None else LocationId(one)),
+    fingerprint=st.text(max_size=24),
+    reason=st.sampled_from(REASONS),
+)
+
+
+def digests(*links: Link) -> LinkDigests:
+    held = LinkDigests(CONNECTION)
+    for link in links:
+        held.add(link)
+    return held
+
+
+@given(_LINKS)
+def test_what_a_decision_looks_at_comes_out_as_it_went_in(link: Link) -> None:
+    taken = digests(link).take(
+        link.user_id, rules=RULES, fingerprint=link.fingerprint, reasons=REASONS
+    )
+
+    assert taken == link
+
+
+def test_texts_that_differ_come_out_as_unlike_everything() -> None:
+    link = a_link(fingerprint="former", reason="another", rule_id=RuleId("rule-removed"))
+
+    taken = digests(link).take(link.user_id, rules=RULES, fingerprint="now", reasons=REASONS)
+
+    assert taken == replace(link, fingerprint="?", reason="?", rule_id=RuleId("?"))
+
+
+def test_that_a_move_is_unfinished_is_kept_r17() -> None:
+    link = a_link(old_record_id=RecordId(77))
+
+    taken = digests(link).take(link.user_id, rules=RULES, fingerprint="", reasons=())
+
+    assert taken is not None
+    assert taken.old_record_id is not None
+
+
+def test_a_link_is_taken_once_and_the_others_are_left_r23() -> None:
+    held = digests(a_link("ada"), a_link("ben"))
+    assert len(held) == 2
+
+    assert held.take(a_user_id("ada"), rules=RULES, fingerprint="", reasons=()) is not None
+    assert held.take(a_user_id("ada"), rules=RULES, fingerprint="", reasons=()) is None
+
+    assert [link.user_id for link in held.left(RULES)] == [a_user_id("ben")]
+    assert held.left(RULES)[0].rule_id == RULES[0].id
+
+
+def test_a_stranger_has_no_link() -> None:
+    assert digests().take(a_user_id("ada"), rules=RULES, fingerprint="", reasons=()) is None

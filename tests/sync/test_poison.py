@@ -1,0 +1,91 @@
+"""What a queue gave up on becomes a failure that a person reads (R24)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from shared.core.messages import SweepOrder, UserDelta, encode_sweep_order, encode_user_delta
+from shared.core.model import Origin, SyncId, SyncRun
+from shared.errors import SyncError, TryLater
+from shared.ports import FRESH, SWEEPS, Part
+from shared.sync.poison import Poison
+from tests.builders import CONNECTION, a_connection, a_user_id
+from tests.fakes import START, Clock, FakeConnections, FakeFailures, FakeRuns
+
+RUN = SyncId("run")
+DELTA = UserDelta(
+    CONNECTION,
+    (a_user_id("ada"), a_user_id("ben")),
+    Origin.FULL,
+    sync=RUN,
+    part="one-00001",
+    done=5,
+    failed=1,
+)
+
+
+@dataclass
+class DownRuns(FakeRuns):
+    down: SyncError | None = None
+
+    def part(self, part: Part) -> None:
+        if self.down:
+            raise self.down
+        super().part(part)
+
+
+@dataclass
+class Room:
+    runs: DownRuns = field(default_factory=DownRuns)
+    failures: FakeFailures = field(default_factory=FakeFailures)
+
+    def __post_init__(self) -> None:
+        self.runs.add(SyncRun(RUN, CONNECTION, "full", "running", START))
+        connections = FakeConnections({CONNECTION: a_connection()})
+        self.poison = Poison(connections, self.runs, self.failures, Clock())
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room()
+
+
+def test_a_poison_message_is_kept_as_it_was_with_a_next_step(room: Room) -> None:
+    text = encode_user_delta(DELTA)
+
+    room.poison.handle(FRESH, text)
+
+    (failure,) = room.failures.held
+    assert (failure.connection_id, failure.queue, failure.message) == (CONNECTION, FRESH, text)
+    assert FRESH in failure.sentence
+    assert failure.next_step
+
+
+def test_its_part_of_a_sync_ends_with_its_users_failed(room: Room) -> None:
+    room.poison.handle(FRESH, encode_user_delta(DELTA))
+
+    part = room.runs.parts[RUN, "one-00001"]
+    assert (part.done, part.failed, part.finished) == (5, 3, True)
+
+
+def test_a_sync_whose_order_is_poison_has_failed(room: Room) -> None:
+    room.poison.handle(SWEEPS, encode_sweep_order(SweepOrder(CONNECTION, "full", sync=RUN)))
+
+    assert room.runs.held[RUN].state == "failed"
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "null", '{"v":9}'])
+def test_a_message_that_nobody_can_read_is_kept_too(room: Room, text: str) -> None:
+    room.poison.handle(FRESH, text)
+
+    assert [failure.message for failure in room.failures.held] == [text]
+
+
+def test_trouble_with_the_run_does_not_lose_the_failure(room: Room) -> None:
+    room.runs.down = TryLater("The tables are away.")
+
+    room.poison.handle(FRESH, encode_user_delta(DELTA))
+
+    assert len(room.failures.held) == 1
