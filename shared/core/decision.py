@@ -161,7 +161,7 @@ def _never_ours(placement: Placement | None, link: Link | None, reason: str) -> 
 
 def _leaving(link: Link, reason: str, on_leave: str) -> Step:
     assert link.record_id is not None
-    if link.state in (LinkState.INACTIVE, LinkState.KEPT):
+    if link.old_record_id is None and link.state in (LinkState.INACTIVE, LinkState.KEPT):
         return Nothing(reason)
     if on_leave == "keep":
         return Remember(LinkState.KEPT, "keep", f"{reason}; the record is kept as the rules say")
@@ -174,7 +174,8 @@ def _linked(
     assert link.record_id is not None
     if link.rule_account_id is not None and link.rule_account_id != account_id:
         # BMS contacts do not change account: a new record there, then the old one goes (R17).
-        leaving = link.record_id if link.state is LinkState.ACTIVE else None
+        still_active = link.state in (LinkState.ACTIVE, LinkState.KEPT)
+        leaving = link.record_id if still_active else None
         return Seek(
             rule, account_id, own_account_only=True, leaving=leaving, reason=f"moved: {reason}"
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
@@ -327,6 +327,15 @@ class SyncRun:
     failed: int = 0
     waiting_for_budget: int = 0
     expected_finish: datetime | None = None
+
+
+GOING_ON = frozenset({"queued", "running", "waiting"})
+_GIVEN_UP = timedelta(days=2)  # a run of which nothing was heard for so long has died
+
+
+def goes_on(run: SyncRun, now: datetime) -> bool:
+    """Whether a run is still under way."""
+    return run.state in GOING_ON and now - (run.started_at or run.requested_at) < _GIVEN_UP
 
 
 @dataclass(frozen=True, slots=True)

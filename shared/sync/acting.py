@@ -43,6 +43,7 @@ from shared.ports import (
 from shared.sync import troubles
 from shared.sync.address_reading import known_of
 from shared.sync.contact_jobs import (
+    Change,
     ContactJobs,
     Create,
     Deactivate,
@@ -140,16 +141,21 @@ class Acting:
         """
         going: list[Job] = []
         for job in jobs:
-            if isinstance(job, TakeOver):
-                me = Owner(work.connection.id, job.link.user_id)
-                if not self.owners.take(
-                    RecordType.CONTACT, job.record_id, me, over=job.former_owner
-                ):
-                    self._give_back([job.link])
-                    work.decide_again(job.link.user_id)
-                    continue
-            going.append(job)
+            if self._owns(work, job):
+                going.append(job)
+            else:
+                self._give_back([job.link])
+                work.decide_again(job.link.user_id)
         return going
+
+    def _owns(self, work: Work, job: Job) -> bool:
+        me = Owner(work.connection.id, job.link.user_id)
+        if isinstance(job, TakeOver):
+            return self.owners.take(RecordType.CONTACT, job.record_id, me, over=job.former_owner)
+        if isinstance(job, Change) and job.returning:
+            # Written anew, so that whoever saw him as gone no longer takes the record over (R19).
+            return self.owners.take(RecordType.CONTACT, job.record_id, me, over=job.owner_seen)
+        return True
 
     def _lock_addresses(
         self, work: Work, jobs: Sequence[Job], now: datetime

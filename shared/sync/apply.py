@@ -237,6 +237,7 @@ class Apply:
         after = dict(steps)
         for user, step in back.items():
             owner = owners.get(step.record_id)
+            work.owners[user] = owner
             if owner is None or owner == Owner(work.connection.id, user):
                 continue
             account = step.rule.account_id
@@ -319,6 +320,7 @@ class Apply:
                             step.set_location,
                             step.location_only,
                             step.returning,
+                            work.owners.get(user),
                         )
                     )
                 case TakeOut():

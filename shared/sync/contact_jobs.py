@@ -73,6 +73,7 @@ class Change:
     set_location: LocationId | None
     location_only: bool
     returning: bool
+    owner_seen: Owner | None = None  # of the record of somebody who returns
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ class ContactJobs:
     # --- create ------------------------------------------------------------------------------
 
     def _create(self, job: Create, before_write: BeforeWrite) -> Done:
+        self._finish_former_move(job.link)
         location = self._location(job.rule, job.account_id)
         types = self.bms.contact_types()
         if types.email is None:
@@ -263,6 +265,7 @@ class ContactJobs:
     # --- take over, change -------------------------------------------------------------------
 
     def _take_over(self, job: TakeOver, before_write: BeforeWrite) -> Done:
+        self._finish_former_move(job.link)
         record = self._read(job.record_id)
         if not any(key(entry.address) in job.keys for entry in record.emails):
             raise NoLongerMatches(record)
@@ -368,20 +371,25 @@ class ContactJobs:
     def _deactivate(self, job: Deactivate, before_write: BeforeWrite) -> Done:
         link = replace(job.link, state=LinkState.INACTIVE, fingerprint="", reason=job.reason)
         record = self.bms.contact(job.record_id)
+        shown: tuple[FieldChange, ...] = ()
+        notes: list[str] = []
         if record is None:
-            return Done(link, "deactivate", job.reason, notes=("the record is gone in BMS",))
-        if not record.is_active:
-            notes = ("the record was inactive in BMS already",)
-            return Done(link, "deactivate", job.reason, notes=notes, record=record)
-        before_write()
-        self.bms.patch_contact(job.record_id, {"IsActive": False})
-        return Done(
-            link,
-            "deactivate",
-            job.reason,
-            (FieldChange("active", "yes", "no"),),
-            record=replace(record, is_active=False),
-        )
+            notes.append("the record is gone in BMS")
+        elif not record.is_active:
+            notes.append("the record was inactive in BMS already")
+        else:
+            before_write()
+            self.bms.patch_contact(job.record_id, {"IsActive": False})
+            record = replace(record, is_active=False)
+            shown = (FieldChange("active", "yes", "no"),)
+        link, moved = self._take_out_old(link)
+        notes.extend(moved)
+        return Done(link, "deactivate", job.reason, shown, tuple(notes), record)
+
+    def _finish_former_move(self, link: Link) -> None:
+        """Before the next move: there is room for one old record only."""
+        if self._take_out_old(link)[0].old_record_id is not None:
+            raise TryLater("A former move of this user is still to be finished.")
 
     def _take_out_old(self, link: Link) -> tuple[Link, list[str]]:
         """Second half of a move: the old contact goes once the new one exists (R17)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from shared.core.messages import SweepOrder, encode_sweep_order
-from shared.core.model import Connection, SyncId, SyncRun
+from shared.core.model import Connection, SyncId, SyncRun, goes_on
 from shared.core.standing import standing
 from shared.errors import BadInput, SyncError
 from shared.ports import (
@@ -20,7 +20,6 @@ from shared.ports import (
 )
 from shared.sync.connections import existing
 
-_GOING_ON = {"queued", "running", "waiting"}
 _LOOK_BACK = 50  # runs of the connection; one that still goes on is among the newest
 
 
@@ -101,7 +100,7 @@ class OrderSync:
     def _going_on(self, connection: Connection) -> SyncRun | None:
         runs, _ = self.runs.list(connection_id=connection.id, limit=_LOOK_BACK)
         for run in runs:
-            if run.kind == "full" and run.state in _GOING_ON:
+            if run.kind == "full" and goes_on(run, self.now()):
                 return run
         return None
 

@@ -28,6 +28,7 @@ from shared.core.model import (
     SyncId,
     SyncRun,
     UserId,
+    goes_on,
 )
 from shared.core.signin_trouble import SIGN_IN_CODES
 from shared.errors import DecideAgain, PersonMustAct, SyncError, TryLater
@@ -227,6 +228,10 @@ class Sweep:
         if cursors is None:
             self._end(order, 0)
             return  # its first full sync, which begins the cursors, is still under way
+        if not (cursors.users_link and cursors.groups_link):
+            self._renew(connection)
+            self._end(order, 0)
+            return
         if order.groups and not cursors.tracked_groups.intersection(order.groups):
             return  # a group that no rule has anything to do with
         began = self.now()
@@ -235,6 +240,7 @@ class Sweep:
             found = self._read(directory, cursors)
         except CursorDead:
             self._start_over(connection, cursors)
+            self._end(order, 0)
             return
         delta = UserDelta(
             connection.id,
@@ -246,6 +252,7 @@ class Sweep:
         )
         named = {**found.users, **found.members}
         if named and self._overtaken(cursors):
+            self._end(order, 0)
             return  # another instance has read the same, and queued it
         for message in pack(delta, named):
             self.queues.send(FRESH, encode_user_delta(message))
@@ -270,9 +277,6 @@ class Sweep:
 
     def _read(self, directory: Directory, cursors: Cursors) -> _Found:
         """One round of both delta queries."""
-        if not (cursors.users_link and cursors.groups_link):
-            # A full sync is on its way to begin anew; until then there is nothing to go on from.
-            raise TryLater("The delta links are being renewed.", counts=False)
         found = _Found()
         for page in directory.delta(cursors.users_link):
             found.users.update((UserId(item.id), None) for item in page.items)
@@ -328,8 +332,14 @@ class Sweep:
 
     def _start_over(self, connection: Connection, cursors: Cursors) -> None:
         """R23: a dead link leads to a full round, which finds who is absent by comparing sets."""
-        self.state.save_cursors(replace(cursors, users_link="", groups_link=""))
         self._order_full(connection, "Graph no longer took the delta link")
+        self.state.save_cursors(replace(cursors, users_link="", groups_link=""))
+
+    def _renew(self, connection: Connection) -> None:
+        """Without links there is nothing to go on from: a full sync begins new ones."""
+        runs, _ = self.runs.list(connection_id=connection.id, limit=20)
+        if not any(run.kind in ("full", "rules") and goes_on(run, self.now()) for run in runs):
+            self._order_full(connection, "the delta links have to be begun anew")
 
     def _order_full(self, connection: Connection, reason: str) -> None:
         sync_id = self._new_run(connection.id, "full", reason)

@@ -20,7 +20,7 @@ from shared.core.model import (
     UserId,
 )
 from shared.errors import SyncError, TryLater
-from shared.ports import Directory, Now
+from shared.ports import Directory, Now, Owner
 
 # No write to BMS begins later than this after the claim was taken; calls take at most 30 s each, so
 # that a claim that has run out proves that its worker writes no more, with room for clocks that
@@ -63,6 +63,7 @@ class Work:
     again: list[UserId] = field(default_factory=list)  # signalled, but nothing differs yet
     failed: set[UserId] = field(default_factory=set)
     links: dict[UserId, Link] = field(default_factory=dict)
+    owners: dict[UserId, Owner | None] = field(default_factory=dict)  # of who returns
     users: dict[UserId, EntraUser] = field(default_factory=dict)
     wanted: dict[UserId, WantedContact] = field(default_factory=dict)
     activities: list[Activity] = field(default_factory=list)
