@@ -72,13 +72,13 @@ def admin_api(req: func.HttpRequest) -> func.HttpResponse:
 @functions.timer_trigger(arg_name="timer", schedule=_settings.sweep_schedule, use_monitor=False)
 async def sweep_timer(timer: func.TimerRequest, context: func.Context) -> None:
     """Order a sweep for every connection that is due."""
-    await _in(app().lanes.sweeps, context, lambda: app().sweep.order_due())
+    await _in(app().lanes.timers, context, app().sweep.order_due)
 
 
 @functions.timer_trigger(arg_name="timer", schedule="30 */5 * * * *", use_monitor=False)
 async def keep_subscriptions(timer: func.TimerRequest, context: func.Context) -> None:
     """Extend, check and recreate subscriptions (R31)."""
-    await _in(app().lanes.sweeps, context, app().subscriptions.keep_all)
+    await _in(app().lanes.timers, context, app().subscriptions.keep_all)
 
 
 # --- queues ------------------------------------------------------------------------------------

@@ -71,6 +71,7 @@ class Lanes:
     bulk: ThreadPoolExecutor
     sweeps: ThreadPoolExecutor
     full_syncs: ThreadPoolExecutor
+    timers: ThreadPoolExecutor
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def build(settings: Settings) -> App:
         ),
         syncs=OrderSync(connections, rules, runs, bms_settings, queues, now, new_run_id),
         rules=MappingRules(connections, rules, directories, bms, bms_settings, re_evaluation, now),
-        bms=ManageBms(bms_settings, bms, vault, connections),
+        bms=ManageBms(bms_settings, bms, vault, connections, links),
         users=Users(connections, directories, links, queues, now, apply.one),
         records=Records(connections, links, conflicts, failures),
         status=ReadStatus(connections, sweep_state, activity, queues, failures, bms_settings, now),
@@ -217,7 +218,8 @@ def build(settings: Settings) -> App:
         lanes=Lanes(
             fresh=ThreadPoolExecutor(8, thread_name_prefix="fresh"),
             bulk=ThreadPoolExecutor(3, thread_name_prefix="bulk"),
-            sweeps=ThreadPoolExecutor(4, thread_name_prefix="sweeps"),
-            full_syncs=ThreadPoolExecutor(2, thread_name_prefix="full"),
+            sweeps=ThreadPoolExecutor(12, thread_name_prefix="sweeps"),
+            full_syncs=ThreadPoolExecutor(4, thread_name_prefix="full"),
+            timers=ThreadPoolExecutor(2, thread_name_prefix="timers"),
         ),
     )

@@ -81,13 +81,20 @@ class BmsApi:
         self._reading: dict[str, threading.Lock] = {}
         self._seen = _TypesSeen()
         self._entries_refused = ""
+        self._version = ""
 
     def check_sign_in(self, settings: BmsSettings, password: str) -> None:
         self._session.check(settings, password)
+
+    def _forget_another_bms(self) -> None:
+        """What was learnt belongs to the settings that were saved then, on every instance."""
+        version = self._session.settings().version
         with self._lock:
-            self._cache.clear()
-            self._seen = _TypesSeen()
-            self._entries_refused = ""
+            if version != self._version:
+                self._version = version
+                self._cache.clear()
+                self._seen = _TypesSeen()
+                self._entries_refused = ""
 
     # --- accounts and look-ups -----------------------------------------------------------------
 
@@ -134,6 +141,7 @@ class BmsApi:
         return [_pair(row) for row in rows if row.value("isActive", True)]
 
     def _cached(self, name: str, read: Callable[[], Any]) -> Any:
+        self._forget_another_bms()
         with self._lock:
             reading = self._reading.setdefault(name, threading.Lock())
         with reading:  # whoever needs the same at the same time waits for the one who reads
@@ -349,6 +357,7 @@ class BmsApi:
         self, record_id: RecordId, kind: str, change: EntryChange, name: str, new_name: str
     ) -> Reply:
         """One operation a call, each reply checked: what the numbers 0, 1, 2 mean is assumed."""
+        self._forget_another_bms()
         if self._entries_refused:
             raise self._guard_error()
         operation: dict[str, object] = {
@@ -382,6 +391,9 @@ class BmsApi:
             return
         if all((count or 0) == (1 if name == expected else 0) for name, count in counted.items()):
             return
+        if not any(counted.values()):
+            # Nothing was changed: the entry is not as it was when we read it.
+            raise DecideAgain("The contact's entries were changed in BMS meanwhile.")
         self._entries_refused = (
             f"BMS answered {', '.join(f'{name} {count}' for name, count in counted.items())} to "
             f"an operation meant as {change.operation}"

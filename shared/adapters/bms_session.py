@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _RENEW_EARLY = timedelta(minutes=5)
 _LIFE_UNKNOWN = timedelta(hours=1)  # bms-api.md 2.3: not published; assumed
+_REFUSAL_KEPT = timedelta(minutes=2)
 _SETTINGS_FOR = timedelta(seconds=10)
 SIGN_IN_REFUSED = "bms-signin"
 _UNASKED = 60.0  # seconds after a 429 without Retry-After (bms-api.md 3.3)
@@ -74,6 +75,7 @@ class BmsSession:
         self._now = now
         self._lock = threading.Lock()
         self._token: _Token | None = None
+        self._refusal: tuple[str, datetime, PersonMustAct] | None = None
         self._settings: BmsSettings | None = None
         self._settings_at: datetime | None = None
         self._brakes = BrakeBoard(unasked=_UNASKED)
@@ -102,6 +104,7 @@ class BmsSession:
         self._sign_in(settings, password)
         with self._lock:
             self._token = None
+            self._refusal = None
             self._settings_at = None
 
     def call(
@@ -191,15 +194,32 @@ class BmsSession:
             )
             if token is not None and valid and token.access != refused:
                 return token.access
-            password = self._vault.get(BMS_PASSWORD)
-            if not password:
-                raise PersonMustAct(
-                    "The BMS password is missing.",
-                    "Enter it in the BMS settings.",
-                    code=SIGN_IN_REFUSED,
-                )
-            self._token = self._sign_in(settings, password)
+            now = self._now()
+            if self._refusal is not None:
+                version, until, error = self._refusal
+                if version == settings.version and now < until:
+                    raise error  # each further try would bring the user closer to a lock-out
+            try:
+                self._token = self._sign_in(settings, self._password(fresh=False))
+            except PersonMustAct:
+                # Another instance may have saved a new one a moment ago.
+                try:
+                    self._token = self._sign_in(settings, self._password(fresh=True))
+                except PersonMustAct as error:
+                    self._refusal = (settings.version, now + _REFUSAL_KEPT, error)
+                    raise
+            self._refusal = None
             return self._token.access
+
+    def _password(self, *, fresh: bool) -> str:
+        password = self._vault.get(BMS_PASSWORD, fresh=fresh)
+        if not password:
+            raise PersonMustAct(
+                "The BMS password is missing.",
+                "Enter it in the BMS settings.",
+                code=SIGN_IN_REFUSED,
+            )
+        return password
 
     def _sign_in(self, settings: BmsSettings, password: str) -> _Token:
         answer = self._client(settings).request(

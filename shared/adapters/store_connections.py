@@ -124,6 +124,7 @@ def _connection_entity(one: Connection) -> Entity:
         "firstSyncAt": stamp(one.first_sync_at),
         "paused": one.paused,
         "rulesEditedAt": stamp(one.rules_edited_at),
+        "comparedEdit": stamp(one.compared_edit),
         "troubles": json.dumps(
             [
                 {
@@ -161,6 +162,7 @@ def _connection(entity: Entity) -> Connection:
         first_sync_at=when(entity["firstSyncAt"]),
         paused=bool(entity["paused"]),
         rules_edited_at=when(entity["rulesEditedAt"]),
+        compared_edit=when(entity.get("comparedEdit")),
         troubles=tuple(_trouble(item) for item in json.loads(entity["troubles"])),
         etag=entity["etag"],
     )

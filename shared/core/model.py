@@ -94,6 +94,7 @@ class Connection:
     first_sync_at: datetime | None = None  # a person asked for the first sync (R5)
     paused: bool = False
     rules_edited_at: datetime | None = None
+    compared_edit: datetime | None = None  # the edit by which everybody was last compared
     troubles: tuple[Trouble, ...] = ()
     etag: str = field(default="", compare=False)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from shared.config import url_problem
 from shared.core.model import AccountId, BmsSettings
 from shared.errors import BadInput, PersonMustAct, SyncError
-from shared.ports import BMS_PASSWORD, Bms, BmsSettingsStore, Connections, NewId, Vault
+from shared.ports import BMS_PASSWORD, Bms, BmsSettingsStore, Connections, Links, NewId, Vault
 from shared.sync.new_id import new_id
 
 _BMS = "bms"  # how the codes of troubles with BMS begin
@@ -55,6 +55,7 @@ class ManageBms:
     bms: Bms
     vault: Vault
     connections: Connections
+    links: Links
     new_version: NewId = new_id
 
     def get(self) -> BmsSettings | None:
@@ -68,6 +69,9 @@ class ManageBms:
     def save(self, wish: BmsWish) -> BmsSettings:
         """Sign in with these settings, then save them; BadInput when BMS refuses them."""
         settings = _plain(wish.settings)
+        before = self.store.get()
+        if before is not None:
+            self._refuse_another_bms(before, settings, with_password=wish.password is not None)
         stored = self.vault.get(BMS_PASSWORD, fresh=True)
         password = stored if wish.password is None else wish.password
         if not password:
@@ -93,6 +97,36 @@ class ManageBms:
             raise
         self._clear_troubles()
         return settings
+
+    def _refuse_another_bms(
+        self, before: BmsSettings, after: BmsSettings, *, with_password: bool
+    ) -> None:
+        """The stored password goes nowhere else, and one BMS's ids mean nothing in another."""
+        same_user = (before.api_url, before.tenant, before.user_name) == (
+            after.api_url,
+            after.tenant,
+            after.user_name,
+        )
+        if not with_password and not same_user:
+            raise BadInput(
+                422,
+                "password is missing: with another address, tenant or user name, enter the "
+                "password again.",
+                field="password",
+            )
+        if before.tenant != after.tenant and self._has_records():
+            raise BadInput(
+                409,
+                f"tenant cannot be changed while people are linked to contacts of "
+                f"{before.tenant}: delete the connections first.",
+                field="tenant",
+            )
+
+    def _has_records(self) -> bool:
+        return any(
+            self.links.page(each.id, state="active", text=None, limit=1, cursor=None)[0]
+            for each in self.connections.list()
+        )
 
     def choices(self, kind: str, account_id: int | None = None) -> list[Choice]:
         """One look-up table; locations are those of an account, or without one the MSP's own."""

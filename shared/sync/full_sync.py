@@ -122,6 +122,7 @@ class FullSync:
         self._compare_members(run, directory)
         self._compare_the_rest(run)
         self._flush(run)
+        self._note_edit(connection)
         self.runs.all_read(sync_id, seen=run.seen, unchanged=run.unchanged, parts=run.parts)
         troubles.clear_seen(self.connections, connection, SIGN_IN_CODES)
         log.info(
@@ -131,6 +132,12 @@ class FullSync:
             run.unchanged,
             run.parts,
         )
+
+    def _note_edit(self, connection: Connection) -> None:
+        """Everybody was compared by the rules as they were edited when this run began (R5)."""
+        edited = connection.rules_edited_at
+        if edited is not None and edited != connection.compared_edit:
+            self.connections.update(connection.id, lambda now: replace(now, compared_edit=edited))
 
     # --- before the reading --------------------------------------------------------------------
 
@@ -178,6 +185,10 @@ class FullSync:
             checked.append(after)
             if after != rule and self.rules.get(rule.id) == rule:
                 self.rules.put(after)  # unless a person edits it at this moment
+        now = self.connections.get(connection.id)
+        if now is None or now.rules_edited_at != connection.rules_edited_at:
+            # Groups may have been slow to read: an older set never replaces a newer one.
+            raise TryLater("The rules were edited meanwhile.", counts=False)
         self.rules.make_live(connection.id, checked)
         unreadable = {
             rule.group_id

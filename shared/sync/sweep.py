@@ -56,6 +56,9 @@ log = logging.getLogger(__name__)
 _LOOK_AGAIN = (2, 5, 15, 45)
 _BACK_OFF = (5, 15, 60, 120, 300)
 _MOST_TRIES = 30
+_EDIT_SETTLES = timedelta(minutes=2)
+_FULL_SYNCS_AT_ONCE = 2
+_SLOT_WAIT = timedelta(seconds=5)
 _PROBE_EVERY = timedelta(minutes=15)
 
 
@@ -86,6 +89,9 @@ class Sweep:
     new_id: NewId
     now: Now
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _full_slots: threading.Semaphore = field(
+        default_factory=lambda: threading.Semaphore(_FULL_SYNCS_AT_ONCE), repr=False
+    )
     _running: dict[ConnectionId, list[SweepOrder]] = field(default_factory=dict, repr=False)
 
     # --- the timer -----------------------------------------------------------------------------
@@ -96,11 +102,27 @@ class Sweep:
         for connection in self.connections.list():
             if connection.first_sync_at is None or connection.paused:
                 continue
+            if connection.may_write and self._edit_is_forgotten(connection):
+                rules = SweepOrder(connection.id, "rules", stamp=connection.rules_edited_at)
+                self.queues.send(SWEEPS, encode_sweep_order(rules))
             if connection.may_write or self._probe_due(connection):
                 order = SweepOrder(connection.id, "sweep")
                 self.queues.send(SWEEPS, encode_sweep_order(order))
                 ordered += 1
         return ordered
+
+    def _edit_is_forgotten(self, connection: Connection) -> bool:
+        """An edit that never came to an end: paused, refused, or a worker died (R5)."""
+        edited = connection.rules_edited_at
+        if edited is None or self.now() - edited < _EDIT_SETTLES:
+            return False
+        if connection.compared_edit is not None and connection.compared_edit >= edited:
+            return False
+        return not self._full_goes_on(connection)
+
+    def _full_goes_on(self, connection: Connection) -> bool:
+        runs, _ = self.runs.list(connection_id=connection.id, limit=20)
+        return any(run.kind in ("full", "rules") and goes_on(run, self.now()) for run in runs)
 
     def _probe_due(self, connection: Connection) -> bool:
         """A blocked connection is tried now and then: the cause may be mended elsewhere."""
@@ -119,6 +141,19 @@ class Sweep:
         connection = self.connections.get(order.connection_id)
         if connection is None:
             return
+        if order.kind in ("full", "rules"):
+            if not self._full_slots.acquire(blocking=False):
+                # Waiting here would keep a place of the queue from everybody's sweeps.
+                self.queues.send(SWEEPS, encode_sweep_order(order), _SLOT_WAIT)
+                return
+            try:
+                self._handle(connection, order)
+            finally:
+                self._full_slots.release()
+        else:
+            self._handle(connection, order)
+
+    def _handle(self, connection: Connection, order: SweepOrder) -> None:
         if order.kind == "rules" and order.sync is None:
             if not _is_last_edit(connection, order):
                 return
@@ -184,41 +219,28 @@ class Sweep:
                 self._running[connection.id].append(order)
                 return
             self._running[connection.id] = []
+        put_back: list[SweepOrder] = []
         current: SweepOrder | None = order
         try:
             while current is not None:
-                self._sweep(connection, current)
+                try:
+                    self._sweep(connection, current)
+                except SyncError as error:
+                    self._later(connection, current, error)
                 with self._lock:
                     waiting = self._running[connection.id]
-                    self._running[connection.id] = []
-                    if not waiting:
+                    # Those of a person keep their own progress, so they are not merged.
+                    put_back += [one for one in waiting if one.sync is not None]
+                    current = _merged([one for one in waiting if one.sync is None])
+                    if current is None:
                         del self._running[connection.id]
-                current = self._merged(waiting)
-        except BaseException:
+                    else:
+                        self._running[connection.id] = []
+        finally:
             with self._lock:
-                waiting = self._running.pop(connection.id, [])
-            for one in waiting:
+                put_back += self._running.pop(connection.id, []) if current is not None else []
+            for one in put_back:
                 self.queues.send(SWEEPS, encode_sweep_order(one), timedelta(seconds=1))
-            raise
-
-    def _merged(self, waiting: list[SweepOrder]) -> SweepOrder | None:
-        """One order for all that waited; those of a person keep their own progress."""
-        mine = [one for one in waiting if one.sync is None]
-        for one in waiting:
-            if one.sync is not None:
-                self.queues.send(SWEEPS, encode_sweep_order(one), timedelta(seconds=1))
-        if not mine:
-            return None
-        signals = [one.signal_at for one in mine if one.signal_at is not None]
-        groups = dict.fromkeys(group for one in mine for group in one.groups)
-        # A timer's order names no groups, and sweeps whatever the notified ones are about.
-        everything = any(not one.groups for one in mine)
-        return replace(
-            mine[0],
-            groups=() if everything else tuple(groups),
-            signal_at=min(signals) if signals else None,
-            looks=max(one.looks for one in mine),
-        )
 
     def _sweep(self, connection: Connection, order: SweepOrder) -> None:
         if connection.first_sync_at is None or connection.paused or not connection.connected_at:
@@ -337,8 +359,7 @@ class Sweep:
 
     def _renew(self, connection: Connection) -> None:
         """Without links there is nothing to go on from: a full sync begins new ones."""
-        runs, _ = self.runs.list(connection_id=connection.id, limit=20)
-        if not any(run.kind in ("full", "rules") and goes_on(run, self.now()) for run in runs):
+        if not self._full_goes_on(connection):
             self._order_full(connection, "the delta links have to be begun anew")
 
     def _order_full(self, connection: Connection, reason: str) -> None:
@@ -352,4 +373,23 @@ def _is_last_edit(connection: Connection, order: SweepOrder) -> bool:
     edited = connection.rules_edited_at
     if order.stamp is None or connection.first_sync_at is None:
         return False
+    compared = connection.compared_edit
+    if compared is not None and compared >= order.stamp:
+        return False  # a full sync has gone by these rules since
     return edited is None or edited <= order.stamp
+
+
+def _merged(waiting: list[SweepOrder]) -> SweepOrder | None:
+    """One order for all that waited."""
+    if not waiting:
+        return None
+    signals = [one.signal_at for one in waiting if one.signal_at is not None]
+    groups = dict.fromkeys(group for one in waiting for group in one.groups)
+    # A timer's order names no groups, and sweeps whatever the notified ones are about.
+    everything = any(not one.groups for one in waiting)
+    return replace(
+        waiting[0],
+        groups=() if everything else tuple(groups),
+        signal_at=min(signals) if signals else None,
+        looks=max(one.looks for one in waiting),
+    )

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from shared.core.model import ConnectionId, Link, LinkState, RecordId, UserId
 from shared.errors import PersonMustAct, TryLater
 from shared.ports import BMS_PASSWORD
-from tests.web.world import World, a_connection, a_ready_world, a_trouble
+from tests.web.world import INES, World, a_connection, a_ready_world, a_trouble
 
 PATH = "/api/settings/bms"
 
@@ -95,11 +96,40 @@ def test_a_missing_member_is_422(name: str) -> None:
 
 def test_a_password_left_out_is_the_stored_one() -> None:
     world = a_ready_world()
-    body = a_body()
+    body = a_body(tenant="MSP", userName="api")
     del body["password"]
 
     assert world.call("PUT", PATH, body).status == 200
     assert [password for _, password in world.bms.signed_in] == ["old-password"]
+
+
+@pytest.mark.parametrize(
+    "another",
+    [{"apiUrl": "https://attacker.example"}, {"tenant": "Another MSP"}, {"userName": "other"}],
+    ids=["address", "tenant", "user"],
+)
+def test_r29_the_stored_password_goes_to_no_other_address_tenant_or_user(
+    another: dict[str, str],
+) -> None:
+    world = a_ready_world()
+    body = a_body(tenant="MSP", userName="api") | another
+    del body["password"]
+
+    answer = world.call("PUT", PATH, body)
+
+    assert (answer.status, answer.body["field"]) == (422, "password")
+    assert world.bms.signed_in == []
+
+
+def test_r10_another_bms_is_refused_while_people_are_linked_to_this_one() -> None:
+    world = a_ready_world()
+    link = Link(ConnectionId("contoso"), UserId(INES), LinkState.ACTIVE, record_id=RecordId(5))
+    world.links.save([link])
+
+    answer = world.call("PUT", PATH, a_body(tenant="Another MSP", userName="api"))
+
+    assert (answer.status, answer.body["field"]) == (409, "tenant")
+    assert world.bms.signed_in == []
 
 
 def test_what_get_answers_can_be_put_back() -> None:

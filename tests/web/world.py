@@ -181,7 +181,14 @@ class World:
             connect=self.connect,
             syncs=self.syncs,
             rules=self.mapping,
-            bms=ManageBms(self.bms_settings, self.bms, self.vault, self.connections, counted("v")),
+            bms=ManageBms(
+                self.bms_settings,
+                self.bms,
+                self.vault,
+                self.connections,
+                self.links,
+                counted("v"),
+            ),
             users=Users(
                 self.connections,
                 self.directories,

@@ -130,9 +130,9 @@ def _response(outcome: Outcome) -> web.Response:
 def cookie_text(cookie: Any) -> str:
     """Write a cookie message as the Functions host does.
 
-    ASP.NET escapes the value and writes attribute names and SameSite in lower case. The worker sends
-    an empty domain and path where the app gave none; RFC 6265 has clients ignore those, but not all
-    client libraries do, so they are left out here.
+    ASP.NET escapes the value and writes attribute names and SameSite in lower case. The worker
+    sends an empty domain and path where the app gave none; RFC 6265 has clients ignore those, but
+    not all client libraries do, so they are left out here.
     """
     parts = [f"{cookie.name}={quote(cookie.value or '', safe='')}"]
     if cookie.expires is not None:
