@@ -436,14 +436,14 @@ class AddressIndex(Protocol):
     def cached(self, addresses: Iterable[str]) -> dict[str, AddressEntry]:
         """The same for bulk work, from this process's copy of the whole index."""
 
-    def lock(self, entries: Sequence[AddressEntry]) -> dict[str, AddressEntry]:
-        """Write `creating_for`, each only if unchanged since read (etag "" = must not exist).
+    def change(self, entries: Sequence[AddressEntry]) -> dict[str, AddressEntry]:
+        """Write entries, each only if unchanged since read (etag "" = must not exist).
 
-        Answers those locked, with new etags.
+        Answers those written, with new etags.
         """
 
     def put(self, entries: Sequence[AddressEntry]) -> None:
-        """Write entries as they are (the lock's holder, or a correction)."""
+        """Write entries as they are: for the lock's holder only."""
 
 
 class ActivityLog(Protocol):
@@ -578,7 +578,7 @@ class Conflicts(Protocol):
 
     def remove(self, connection_id: ConnectionId, user_id: UserId) -> None: ...
 
-    def list(self, connection_id: ConnectionId) -> list[Conflict]: ...
+    def list(self, connection_id: ConnectionId | None = None) -> list[Conflict]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -438,7 +438,9 @@ def _pair(row: Reply) -> tuple[int, str]:
 
 
 def _is_work(name: str) -> bool:
-    return any(word in name.lower() for word in ("work", "office", "business", "direct"))
+    words = name.lower()
+    fitting = any(word in words for word in ("work", "office", "business", "direct"))
+    return fitting and "fax" not in words
 
 
 def _is_mobile(name: str) -> bool:
@@ -446,13 +448,13 @@ def _is_mobile(name: str) -> bool:
 
 
 def _best(types: Counter[tuple[int, str]], fits: Callable[[str], bool]) -> int | None:
-    fitting = [(count, -type_id) for (type_id, name), count in types.items() if fits(name)]
-    return -max(fitting)[1] if fitting else None
+    """The lowest id of a fitting name: the same on every instance, however much each has seen."""
+    return min((type_id for type_id, name in list(types) if type_id and fits(name)), default=None)
 
 
 def _most_used(types: Counter[tuple[int, str]], prefers: Callable[[str], bool]) -> int | None:
     preferred = _best(types, prefers)
     if preferred is not None:
         return preferred
-    known = [(count, -type_id) for (type_id, _), count in types.items() if type_id]
+    known = [(count, -type_id) for (type_id, _), count in list(types.items()) if type_id]
     return -max(known)[1] if known else None

@@ -28,6 +28,9 @@ _REFUSAL_KEPT = timedelta(minutes=2)
 _SETTINGS_FOR = timedelta(seconds=10)
 SIGN_IN_REFUSED = "bms-signin"
 _UNASKED = 60.0  # seconds after a 429 without Retry-After (bms-api.md 3.3)
+# All tries of one call together stay below two thirds of a claim's life (shared/sync/work.py), so
+# that a claim that has run out proves that its worker writes no more.
+_PATIENCE = Patience(tries=2, seconds=4, read_timeout=20, whole_timeout=30)
 _SECURITY_ERROR = 978001  # "token is missing or expired", whatever the status
 
 
@@ -138,6 +141,9 @@ class BmsSession:
                 code=SIGN_IN_REFUSED,
             )
         if answer.status == 404 and missing_is_none:
+            if answer.content.lstrip().startswith(b"<"):
+                # A page of something in between says nothing about the record (R8).
+                raise TryLater("BMS answered 404 with a web page: is its address right?")
             return None
         reply = _parse(answer)
         if not answer.ok or reply.value("success", True) is False:
@@ -179,9 +185,7 @@ class BmsSession:
         )
 
     def _client(self, settings: BmsSettings) -> HttpClient:
-        return HttpClient(
-            self._session, "BMS", [settings.api_url], NO_DELETE, Patience(tries=3, seconds=4)
-        )
+        return HttpClient(self._session, "BMS", [settings.api_url], NO_DELETE, _PATIENCE)
 
     def _access(self, settings: BmsSettings, *, refused: str) -> str:
         """The access token; another one than `refused`, which another thread may have replaced."""
@@ -239,7 +243,7 @@ class BmsSession:
         if not answer.ok or reply.value("success", True) is False or not result.text("accessToken"):
             error = Reply(reply.value("error") or {})
             raise PersonMustAct(
-                f"BMS refused the sign-in: {_words(error, answer.status)}",
+                f"BMS refused the sign-in: {_masked(_words(error, answer.status), password)}",
                 "Check tenant, user name and password in the BMS settings. The user must be an API "
                 "user whose role has API access.",
                 code=SIGN_IN_REFUSED,
@@ -274,8 +278,16 @@ def _words(error: Reply, status: int) -> str:
     return " ".join([words, *more])[:400]
 
 
+def _masked(words: str, secret: str) -> str:
+    """Should BMS echo what it was sent, nobody reads it (R29)."""
+    return words.replace(secret, "…") if secret else words
+
+
 def _says_missing(error: Reply) -> bool:
+    """Whether the contact itself is meant: a refused value names something else that is missing."""
     text = f"{error.text('message')} {error.text('details')}".lower()
+    if any(word in text for word in ("location", "account", "type")):
+        return False
     return "not found" in text or "does not exist" in text
 
 

@@ -113,7 +113,7 @@ class GraphDirectory:
 
     def groups(self, ids: Sequence[GroupId]) -> dict[GroupId, EntraGroup | SyncError | None]:
         """The groups as they are now; None = 404."""
-        return graph_look.groups(self.calls, ids)
+        return graph_look.groups_now(self.calls, ids)
 
     def look(
         self, users: Sequence[UserId], groups: Sequence[GroupId], *, direct: bool

@@ -27,6 +27,20 @@ def look(
     calls: GraphCalls, users: Sequence[UserId], groups: Sequence[GroupId], *, direct: bool
 ) -> dict[UserId, Look | SyncError]:
     """See ports.Directory.look."""
+    found, unknown = _look(calls, users, groups, direct=direct)
+    if unknown:
+        # The object is there, but its groups could not be checked: either it is too new for the
+        # server that was asked, or one of the groups that were asked for is gone.
+        there = groups_now(calls, groups)
+        left = [group for group in groups if there.get(group) is not None]
+        if len(left) < len(set(groups)):
+            found |= _look(calls, unknown, left, direct=direct)[0]
+    return found
+
+
+def _look(
+    calls: GraphCalls, users: Sequence[UserId], groups: Sequence[GroupId], *, direct: bool
+) -> tuple[dict[UserId, Look | SyncError], list[UserId]]:
     users = list(dict.fromkeys(users))
     asked = sorted(set(groups))
     checks = [asked[at : at + _PER_CHECK] for at in range(0, len(asked), _PER_CHECK)]
@@ -41,11 +55,15 @@ def look(
         if direct and asked:
             parts.append(Part("GET", f"/users/{user}/memberOf?$select=id&$top=999"))
     found: dict[UserId, Look | SyncError] = {}
+    unknown: list[UserId] = []
     outcomes = run(calls, parts)
     width = 1 + len(checks) + (1 if direct and asked else 0)
     for at, user in enumerate(known):
         try:
             found[user] = _one(calls, outcomes[at * width : (at + 1) * width], asked, len(checks))
+        except _NotChecked as error:
+            found[user] = error
+            unknown.append(user)
         except SyncError as error:
             found[user] = error
     for user in users:
@@ -53,7 +71,11 @@ def look(
     refusals = [each for each in found.values() if isinstance(each, PersonMustAct)]
     if refusals and len(refusals) == len(found):
         raise refusals[0]  # not about these users: a permission is missing
-    return found
+    return found, unknown
+
+
+class _NotChecked(TryLater):
+    """The user is there, his groups could not be checked."""
 
 
 def _one(
@@ -67,8 +89,7 @@ def _one(
     for outcome in outcomes[1 : 1 + checks]:
         answer = _answered(outcome)
         if answer.status == 404:
-            # The object is there, but too new for the server that checked its groups.
-            raise TryLater("Microsoft Graph does not know the memberships of this user yet.")
+            raise _NotChecked("Microsoft Graph does not know the memberships of this user yet.")
         ids = _body(answer).get("value")
         if not isinstance(ids, list):
             raise TryLater("Microsoft Graph sent a check without its groups.")
@@ -93,7 +114,7 @@ def _direct(calls: GraphCalls, page: dict[str, object]) -> frozenset[GroupId]:
     return frozenset(GroupId(text_of(row.get("id")).lower()) for row in every if is_group_row(row))
 
 
-def groups(
+def groups_now(
     calls: GraphCalls, ids: Sequence[GroupId]
 ) -> dict[GroupId, EntraGroup | SyncError | None]:
     """See ports.Directory.groups."""

@@ -142,7 +142,7 @@ class TableAddressIndex:
                 self._outdated.clear()
             return {address: self._copy[address] for address in wanted if address in self._copy}
 
-    def lock(self, entries: Sequence[AddressEntry]) -> dict[str, AddressEntry]:
+    def change(self, entries: Sequence[AddressEntry]) -> dict[str, AddressEntry]:
         now = self._now()
         done = self._table.write_all(
             [Write(_entity(entry, now), etag=entry.etag) for entry in entries]

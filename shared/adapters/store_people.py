@@ -314,8 +314,9 @@ class TableConflicts:
     def remove(self, connection_id: ConnectionId, user_id: UserId) -> None:
         self._table.write(Write({"PartitionKey": connection_id, "RowKey": user_id}, delete=True))
 
-    def list(self, connection_id: ConnectionId) -> list[Conflict]:
-        found = self._table.query("PartitionKey eq @p", parameters={"p": connection_id})
+    def list(self, connection_id: ConnectionId | None = None) -> list[Conflict]:
+        query = "PartitionKey eq @p" if connection_id else ""
+        found = self._table.query(query, parameters={"p": connection_id} if connection_id else {})
         return [
             Conflict(
                 connection_id=ConnectionId(entity["PartitionKey"]),

@@ -9,6 +9,7 @@ find its record again.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -19,6 +20,7 @@ from shared.core.matching import addresses, key
 from shared.core.messages import UserDelta, encode_user_delta, pack
 from shared.core.model import (
     Claim,
+    ConnectionId,
     Link,
     LinkState,
     Origin,
@@ -55,6 +57,8 @@ from shared.sync.contact_jobs import (
 )
 from shared.sync.finding import FindRecords
 from shared.sync.work import CLAIM_LIFE, CLAIM_USE, Told, Work
+
+log = logging.getLogger(__name__)
 
 BMS_DOWN = timedelta(minutes=5)
 _CHUNK = 24
@@ -174,7 +178,7 @@ class Acting:
             until = now + CLAIM_LIFE
             locking = replace(entry, creating_for=job.link.user_id, creating_until=until)
             wishes[address] = (job, locking)
-        locked = self.index.lock([entry for _, entry in wishes.values()]) if wishes else {}
+        locked = self.index.change([entry for _, entry in wishes.values()]) if wishes else {}
         lost += [job for address, (job, _) in wishes.items() if address not in locked]
         if lost:
             self._give_back([job.link for job in lost])
@@ -237,13 +241,16 @@ class Acting:
             self.log.add(work.activities)
             work.activities.clear()
         saved = self.links.save(links)
+        left: set[RecordId] = set()
         for job, done in finished:
             if job.link.user_id not in saved:
                 work.decide_again(job.link.user_id)
-            self._released(work, job, done)
+            left |= self._released(work, job, done)
+        if left:
+            self._settle_conflicts(left)
 
-    def _released(self, work: Work, job: Job, done: Done) -> None:
-        """A record that somebody left may settle another user's conflict (R9)."""
+    def _released(self, work: Work, job: Job, done: Done) -> set[RecordId]:
+        """The records that a user has left with this job."""
         before, after = job.link, done.link
         left: RecordId | None = None
         if isinstance(job, Deactivate):
@@ -254,16 +261,18 @@ class Acting:
             self.owners.release(RecordType.CONTACT, left, me)
         if before.in_conflict:
             self.conflicts.remove(work.connection.id, before.user_id)
-        if left is None:
-            return
-        waiting = [
-            one.user_id
-            for one in self.conflicts.list(work.connection.id)
-            if left in one.record_ids and one.user_id != before.user_id
-        ]
-        signal = UserDelta(work.connection.id, (), Origin.SWEEP, signal_at=self.now())
-        for delta in pack(signal, waiting):
-            self.queues.send(FRESH, encode_user_delta(delta))
+        return set() if left is None else {left}
+
+    def _settle_conflicts(self, left: set[RecordId]) -> None:
+        """A record that somebody left may settle another user's conflict, wherever (R9)."""
+        waiting: dict[ConnectionId, list[UserId]] = {}
+        for one in self.conflicts.list():
+            if left.intersection(one.record_ids):
+                waiting.setdefault(one.connection_id, []).append(one.user_id)
+        for connection_id, users in waiting.items():
+            signal = UserDelta(connection_id, (), Origin.SWEEP, signal_at=self.now())
+            for delta in pack(signal, users):
+                self.queues.send(FRESH, encode_user_delta(delta))
 
     # --- what was not --------------------------------------------------------------------------
 

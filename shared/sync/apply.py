@@ -274,7 +274,10 @@ class Apply:
         waiting = dict(steps)
         for user, reason in leaving.items():
             waiting[user] = Remember(
-                LinkState.ACTIVE, "hold", f"waits, since too many leave at once: {reason}", True
+                work.link_of(user).state,
+                "hold",
+                f"waits, since too many leave at once: {reason}",
+                True,
             )
         return waiting
 

@@ -143,7 +143,7 @@ class ContactJobs:
     # --- create ------------------------------------------------------------------------------
 
     def _create(self, job: Create, before_write: BeforeWrite) -> Done:
-        self._finish_former_move(job.link)
+        self._finish_former_move(job.link, before_write)
         location = self._location(job.rule, job.account_id)
         types = self.bms.contact_types()
         if types.email is None:
@@ -199,9 +199,9 @@ class ContactJobs:
             old_record_id=job.leaving,
         )
         # The contact exists from here on: whatever fails now must not make another one.
-        link, more = self._finish_creation(link, wanted)
+        link, more = self._finish_creation(link, wanted, before_write)
         notes.extend(more)
-        link, moved = self._take_out_old(link)
+        link, moved = self._take_out_old(link, before_write)
         notes.extend(moved)
         shown = tuple(
             FieldChange(name, "", value)
@@ -228,11 +228,14 @@ class ContactJobs:
         kind = "move" if job.leaving is not None else "create"
         return Done(link, kind, job.reason, shown, tuple(notes), record, created=True)
 
-    def _finish_creation(self, link: Link, wanted: WantedContact) -> tuple[Link, list[str]]:
+    def _finish_creation(
+        self, link: Link, wanted: WantedContact, before_write: BeforeWrite
+    ) -> tuple[Link, list[str]]:
         """POST cannot set the job title (bms-api.md 5.2); a failure is made good next time."""
         if not wanted.job_title or link.record_id is None:
             return link, []
         try:
+            before_write()
             self.bms.patch_contact(link.record_id, {"JobTitle": wanted.job_title})
         except (Rejected, DecideAgain, TryLater):
             # Without the fingerprint the next look compares everything again.
@@ -265,7 +268,7 @@ class ContactJobs:
     # --- take over, change -------------------------------------------------------------------
 
     def _take_over(self, job: TakeOver, before_write: BeforeWrite) -> Done:
-        self._finish_former_move(job.link)
+        self._finish_former_move(job.link, before_write)
         record = self._read(job.record_id)
         if not any(key(entry.address) in job.keys for entry in record.emails):
             raise NoLongerMatches(record)
@@ -296,7 +299,7 @@ class ContactJobs:
             reason=job.reason,
             old_record_id=job.leaving if job.leaving != job.record_id else None,
         )
-        link, moved = self._take_out_old(link)
+        link, moved = self._take_out_old(link, before_write)
         kind = "merge" if job.leaving in (None, job.record_id) else "move"
         shown = _after(record, job.wanted)
         return Done(link, kind, job.reason, changes.shown, (*notes, *moved), shown)
@@ -326,7 +329,7 @@ class ContactJobs:
             written=job.link.written if job.location_only else changes.written,
             reason=job.reason,
         )
-        link, moved = self._take_out_old(link)
+        link, moved = self._take_out_old(link, before_write)
         notes.extend(moved)
         if job.returning:
             kind = "reactivate"
@@ -382,22 +385,23 @@ class ContactJobs:
             self.bms.patch_contact(job.record_id, {"IsActive": False})
             record = replace(record, is_active=False)
             shown = (FieldChange("active", "yes", "no"),)
-        link, moved = self._take_out_old(link)
+        link, moved = self._take_out_old(link, before_write)
         notes.extend(moved)
         return Done(link, "deactivate", job.reason, shown, tuple(notes), record)
 
-    def _finish_former_move(self, link: Link) -> None:
+    def _finish_former_move(self, link: Link, before_write: BeforeWrite) -> None:
         """Before the next move: there is room for one old record only."""
-        if self._take_out_old(link)[0].old_record_id is not None:
+        if self._take_out_old(link, before_write)[0].old_record_id is not None:
             raise TryLater("A former move of this user is still to be finished.")
 
-    def _take_out_old(self, link: Link) -> tuple[Link, list[str]]:
+    def _take_out_old(self, link: Link, before_write: BeforeWrite) -> tuple[Link, list[str]]:
         """Second half of a move: the old contact goes once the new one exists (R17)."""
         if link.old_record_id is None:
             return link, []
         try:
             old = self.bms.contact(link.old_record_id)
             if old is not None and old.is_active:
+                before_write()
                 self.bms.patch_contact(link.old_record_id, {"IsActive": False})
         except (Rejected, DecideAgain, TryLater):
             return link, ["the old contact is still to be deactivated"]

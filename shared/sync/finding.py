@@ -7,7 +7,7 @@ whose user has left is free again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -21,10 +21,12 @@ from shared.core.model import (
     RecordType,
     UserId,
 )
+from shared.errors import TryLater
 from shared.ports import AddressEntry, AddressIndex, Bms, Links, Owner, Owners
 from shared.sync.address_reading import known_addresses, known_of
 
 _MOST_SEARCHES = 6
+_TRIES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,32 +110,45 @@ class FindRecords:
         `done_for`: this user's creation is over, its lock goes. Answers the contact's entries.
         """
         known = known_of(contact)
-        addresses = known_addresses(contact)
-        before = self.index.get_many(addresses)
-        after: dict[str, AddressEntry] = {}
-        for address in addresses:
-            entry = before.get(address, AddressEntry(address))
+
+        def with_it(entry: AddressEntry) -> AddressEntry:
+            if entry.creating_for is not None and entry.creating_for == done_for:
+                entry = replace(entry, creating_for=None, creating_until=None)
+            if known in entry.known:
+                return entry
             others = tuple(one for one in entry.known if one.record_id != known.record_id)
-            changed = replace(entry, known=(*others, known))
-            if done_for is not None and entry.creating_for == done_for:
-                changed = replace(changed, creating_for=None, creating_until=None)
-            if set(changed.known) == set(entry.known):
-                changed = replace(changed, known=entry.known)
-            after[address] = changed
-        writes = [entry for address, entry in after.items() if entry != before.get(address)]
-        if writes:
-            self.index.put(writes)
-        return after
+            return replace(entry, known=(*others, known))
+
+        return self._rewrite(known_addresses(contact), with_it)
 
     def unlearn(self, record_id: RecordId, keys: Sequence[str]) -> None:
         """BMS no longer shows this record under these addresses."""
-        changed = [
-            replace(entry, known=tuple(one for one in entry.known if one.record_id != record_id))
-            for entry in self.index.get_many(keys).values()
-            if any(one.record_id == record_id for one in entry.known)
-        ]
-        if changed:
-            self.index.put(changed)
+
+        def without_it(entry: AddressEntry) -> AddressEntry:
+            left = tuple(one for one in entry.known if one.record_id != record_id)
+            return entry if left == entry.known else replace(entry, known=left)
+
+        self._rewrite(keys, without_it)
+
+    def _rewrite(
+        self, keys: Sequence[str], change: Callable[[AddressEntry], AddressEntry]
+    ) -> dict[str, AddressEntry]:
+        """Change entries without wiping what others write meanwhile, their locks above all."""
+        done: dict[str, AddressEntry] = {}
+        left = list(dict.fromkeys(keys))
+        for _ in range(_TRIES):
+            before = self.index.get_many(left) if left else {}
+            after = {key: change(before.get(key, AddressEntry(key))) for key in left}
+            writes = [
+                one for key, one in after.items() if one != before.get(key, AddressEntry(key))
+            ]
+            written = self.index.change(writes) if writes else {}
+            lost = {one.address for one in writes if one.address not in written}
+            done |= {key: written.get(key, one) for key, one in after.items() if key not in lost}
+            left = sorted(lost)
+            if not left:
+                return done
+        raise TryLater("An address is being changed by others at the same time.", counts=False)
 
     def _owned(
         self, sought: Sequence[Sought], entries: dict[str, AddressEntry]

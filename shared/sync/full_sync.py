@@ -290,7 +290,7 @@ class FullSync:
                 user_id, rules=run.rules, fingerprint="", reasons=(placement.reason,)
             )
             if link is not None and link.record_id is not None:
-                if link.state is LinkState.ACTIVE:
+                if link.state is LinkState.ACTIVE or link.old_record_id is not None:
                     leaving.append(user_id)
                 else:
                     run.unchanged += 1
@@ -305,7 +305,9 @@ class FullSync:
         for link in run.digests.left(run.rules):
             if link.record_id is None:
                 self._queue(run, link.user_id)
-            elif link.state is LinkState.ACTIVE and link.rule_id not in run.unknown:
+            elif (
+                link.state is LinkState.ACTIVE or link.old_record_id is not None
+            ) and link.rule_id not in run.unknown:
                 leaving.append(link.user_id)
             else:
                 continue  # left long ago, or his group cannot be read

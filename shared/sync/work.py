@@ -22,9 +22,9 @@ from shared.core.model import (
 from shared.errors import SyncError, TryLater
 from shared.ports import Directory, Now, Owner
 
-# No write to BMS begins later than this after the claim was taken; calls take at most 30 s each, so
-# that a claim that has run out proves that its worker writes no more, with room for clocks that
-# differ by half a minute.
+# No write to BMS begins later than this after the claim was taken; a call ends within 64 s, all its
+# tries together, so that a claim that has run out proves that its worker writes no more, with room
+# for clocks that differ by half a minute.
 CLAIM_USE = timedelta(seconds=45)
 CLAIM_LIFE = timedelta(seconds=150)
 

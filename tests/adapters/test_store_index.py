@@ -103,7 +103,7 @@ def test_what_was_written_while_a_reading_went_on_stays(
 
 def test_a_lock_outlives_a_reading_r9(index: TableAddressIndex, clock: Clock) -> None:
     until = clock() + timedelta(minutes=5)
-    index.lock([AddressEntry("a@x", creating_for=ADA, creating_until=until)])
+    index.change([AddressEntry("a@x", creating_for=ADA, creating_until=until)])
     clock.pass_(MINUTE)
 
     read_in(index, clock)
@@ -115,7 +115,7 @@ def test_a_reading_shows_the_record_behind_a_lock_too_r22(
     index: TableAddressIndex, clock: Clock
 ) -> None:
     until = clock() + timedelta(minutes=5)
-    index.lock([AddressEntry("a@x", creating_for=ADA, creating_until=until)])
+    index.change([AddressEntry("a@x", creating_for=ADA, creating_until=until)])
     clock.pass_(MINUTE)
 
     read_in(index, clock, a=(a_known(1),))
@@ -128,7 +128,7 @@ def test_a_reading_shows_the_record_behind_a_lock_too_r22(
 def test_a_lock_that_ran_out_long_ago_goes_with_a_reading(
     index: TableAddressIndex, clock: Clock
 ) -> None:
-    index.lock([AddressEntry("a@x", creating_for=ADA, creating_until=clock() + MINUTE)])
+    index.change([AddressEntry("a@x", creating_for=ADA, creating_until=clock() + MINUTE)])
     clock.pass_(timedelta(hours=1))
 
     read_in(index, clock)
@@ -201,7 +201,7 @@ def test_one_of_two_instances_locks_an_address_r9(
             user = (ADA, BEN)[which]
             entry = AddressEntry(address, creating_for=user, creating_until=clock() + MINUTE)
             ready.wait()
-            return (index, other)[which].lock([entry])
+            return (index, other)[which].change([entry])
 
         with ThreadPoolExecutor(2) as pool:
             locked = list(pool.map(lock, range(2)))
@@ -219,10 +219,10 @@ def test_a_lock_holds_only_on_what_was_read_r9(
     seen = index.get_many(["a@x", "b@x"])
     other.put([replace(seen["a@x"], known=(a_known(1), a_known(5)))])
 
-    locked = index.lock([replace(entry, creating_for=ADA) for entry in seen.values()])
+    locked = index.change([replace(entry, creating_for=ADA) for entry in seen.values()])
 
     assert set(locked) == {"b@x"}
-    again = index.lock([replace(locked["b@x"], creating_for=None)])
+    again = index.change([replace(locked["b@x"], creating_for=None)])
     assert set(again) == {"b@x"}, "the answer names the new etag"
 
 
@@ -248,12 +248,12 @@ def test_the_copy_shows_what_this_process_wrote(index: TableAddressIndex, clock:
     index.cached(["a@x"])
 
     index.put([AddressEntry("b@x", (a_known(2),))])
-    locked = index.lock([AddressEntry("c@x", creating_for=ADA, creating_until=clock() + MINUTE)])
+    locked = index.change([AddressEntry("c@x", creating_for=ADA, creating_until=clock() + MINUTE)])
 
     shown = index.cached(["b@x", "c@x"])
     assert shown["b@x"].known == (a_known(2),)
     assert shown["c@x"] == locked["c@x"]
-    assert index.lock([shown["b@x"]]), "with an etag that still holds"
+    assert index.change([shown["b@x"]]), "with an etag that still holds"
 
 
 def test_an_outdated_copy_loses_its_lock_and_is_corrected_by_a_look(
@@ -263,7 +263,7 @@ def test_an_outdated_copy_loses_its_lock_and_is_corrected_by_a_look(
     outdated = index.cached(["a@x"])["a@x"]
     other_instance(real_storage, clock).put([AddressEntry("a@x", (a_known(1), a_known(2)))])
 
-    assert index.lock([replace(outdated, creating_for=ADA)]) == {}
+    assert index.change([replace(outdated, creating_for=ADA)]) == {}
 
     index.get_many(["a@x"])
     assert index.cached(["a@x"])["a@x"].known == (a_known(1), a_known(2))

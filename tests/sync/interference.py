@@ -19,7 +19,7 @@ CREATING = [
     "index.begin_reading",
     "index.finish_reading",
     "links.save",
-    "index.lock",
+    "index.change",
     "bms.create_contact",
     "bms.patch_contact",
     "index.put",

@@ -63,7 +63,7 @@ def test_a_worker_may_die_after_any_write_of_a_creation_r22(world: World, call: 
 
 
 @pytest.mark.parametrize(
-    "call", ["links.save", "index.lock", "bms.create_contact", "owners.take_new", "index.put"]
+    "call", ["links.save", "index.change", "bms.create_contact", "owners.take_new", "index.put"]
 )
 def test_after_such_a_death_a_second_user_of_the_address_is_a_conflict_r9(
     world: World, call: str
@@ -82,7 +82,7 @@ def test_after_such_a_death_a_second_user_of_the_address_is_a_conflict_r9(
 
 def test_who_waits_for_a_dead_workers_lock_asks_bms_seldom_r25(world: World) -> None:
     ada, ben = world.hire("ada"), world.hire("ben", mail=ADDRESS)
-    dies(world, of(ada), "index.lock")
+    dies(world, of(ada), "index.change")
     world.bms.clear_counters()
 
     world.sync(ben)
@@ -157,7 +157,7 @@ def _changing(world: World) -> tuple[EntraUser, EntraUser]:
         ("bms.change_phones", 1),
         ("bms.change_phones", 2),
         ("bms.patch_contact", 1),
-        ("index.put", 1),
+        ("index.change", 1),
         ("log.add", 1),
     ],
     ids=lambda value: str(value),

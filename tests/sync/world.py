@@ -74,7 +74,7 @@ WRITES = frozenset(
     f"{port}.{method}"
     for port, methods in {
         "links": ("save", "remove"),
-        "index": ("begin_reading", "finish_reading", "abandon_reading", "lock", "put"),
+        "index": ("begin_reading", "finish_reading", "abandon_reading", "change", "put"),
         "owners": ("take", "take_new", "release"),
         "conflicts": ("put", "remove"),
         "log": ("add",),
