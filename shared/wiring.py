@@ -174,6 +174,7 @@ def build(settings: Settings) -> App:
 
     sweep = Sweep(
         connections=connections,
+        rules=rules,
         runs=runs,
         state=sweep_state,
         directories=directories,

@@ -280,8 +280,12 @@ class FakeConflicts:
     def remove(self, connection_id: ConnectionId, user_id: UserId) -> None:
         self.held.pop((connection_id, user_id), None)
 
-    def list(self, connection_id: ConnectionId) -> list[Conflict]:
-        return [each for each in self.held.values() if each.connection_id == connection_id]
+    def list(self, connection_id: ConnectionId | None = None) -> list[Conflict]:
+        return [
+            each
+            for each in self.held.values()
+            if connection_id is None or each.connection_id == connection_id
+        ]
 
 
 @dataclass

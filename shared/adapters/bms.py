@@ -152,6 +152,7 @@ class BmsApi:
             return known[1]
 
     def contact_types(self) -> ContactTypes:
+        self._forget_another_bms()
         settings = self._session.settings()
         types = ContactTypes(
             email=settings.email_type_id or _most_used(self._seen.emails, _is_work),
@@ -191,6 +192,7 @@ class BmsApi:
     # --- contacts: read ------------------------------------------------------------------------
 
     def contacts(self, *, active: bool) -> Iterator[list[Contact]]:
+        self._forget_another_bms()
         filters = [("Filter.IsActive", "true" if active else "false")]
         for rows in self._pages(_LIST, filters):
             yield [self._contact(row) for row in rows]
@@ -228,8 +230,9 @@ class BmsApi:
         the total is told, the list is read again until every row was seen.
         """
         seen: set[int] = set()
-        for _ in range(_PASSES):
-            number, read, total, largest = 1, 0, None, 0
+        for attempt in range(_PASSES):
+            # The first page is 1, or perhaps 0: asked for where rows stayed missing.
+            number, read, total, largest = int(attempt == 0), 0, None, 0
             while True:
                 params = [*filters, ("PageSize", str(_PAGE)), ("PageNumber", str(number))]
                 reply = self._session.call("GET", route, route, params=params) or Reply({})
@@ -335,23 +338,26 @@ class BmsApi:
 
     def change_emails(self, record_id: RecordId, changes: Sequence[EntryChange]) -> None:
         for change in changes:
-            shown = self._change_entry(
-                record_id, "emails", change, "EmailAddress", "NewEmailAddress"
-            )
-            new = key(change.new_value or change.value)
-            for entry in shown.items_of("emails"):
-                address = entry.text("emailAddress")
-                if change.is_default and entry.value("isDefault") and key(address) != new:
-                    # Whether BMS takes the mark from the former default by itself is not published.
-                    type_id = entry.number("emailTypeId")
-                    former = EntryChange("update", address, address, type_id, is_default=False)
-                    self._change_entry(
-                        record_id, "emails", former, "EmailAddress", "NewEmailAddress"
-                    )
+            self._change_one(record_id, "emails", change, "EmailAddress", "emailTypeId")
 
     def change_phones(self, record_id: RecordId, changes: Sequence[EntryChange]) -> None:
         for change in changes:
-            self._change_entry(record_id, "phones", change, "PhoneNumber", "NewPhoneNumber")
+            self._change_one(record_id, "phones", change, "PhoneNumber", "phoneTypeId")
+
+    def _change_one(
+        self, record_id: RecordId, kind: str, change: EntryChange, name: str, type_name: str
+    ) -> None:
+        shown = self._change_entry(record_id, kind, change, name, f"New{name}")
+        if not change.is_default:
+            return
+        new = key(change.new_value or change.value)
+        for entry in shown.items_of(kind):
+            value = entry.text(name) or entry.text("phone")
+            if entry.value("isDefault") and key(value) != new:
+                # Whether BMS takes the mark from the former default by itself is not published.
+                type_id = entry.number(type_name)
+                former = EntryChange("update", value, value, type_id, is_default=False)
+                self._change_entry(record_id, kind, former, name, f"New{name}")
 
     def _change_entry(
         self, record_id: RecordId, kind: str, change: EntryChange, name: str, new_name: str

@@ -89,7 +89,14 @@ class TakeOut:
     reason: str
 
 
-Step = Nothing | Remember | Relabel | Forget | Wait | Seek | Compare | TakeOut
+@dataclass(frozen=True, slots=True)
+class FinishMove:
+    """Deactivate the contact that a move has left behind; then decide again (R17)."""
+
+    reason: str
+
+
+Step = FinishMove | Nothing | Remember | Relabel | Forget | Wait | Seek | Compare | TakeOut
 
 NO_ADDRESS = "has no usable e-mail address in Entra"
 NO_NAME = "has neither a given name nor a surname nor a display name in Entra"
@@ -163,6 +170,8 @@ def _leaving(link: Link, reason: str, on_leave: str) -> Step:
     assert link.record_id is not None
     if link.old_record_id is None and link.state in (LinkState.INACTIVE, LinkState.KEPT):
         return Nothing(reason)
+    if on_leave == "keep" and link.old_record_id is not None:
+        return FinishMove(reason)
     if on_leave == "keep":
         return Remember(LinkState.KEPT, "keep", f"{reason}; the record is kept as the rules say")
     return TakeOut(link.record_id, reason)

@@ -331,11 +331,14 @@ class SyncRun:
 
 
 GOING_ON = frozenset({"queued", "running", "waiting"})
+_LOST = timedelta(hours=1)  # whoever ordered it may have died before it was in the queue
 _GIVEN_UP = timedelta(days=2)  # a run of which nothing was heard for so long has died
 
 
 def goes_on(run: SyncRun, now: datetime) -> bool:
     """Whether a run is still under way."""
+    if run.state == "queued":
+        return now - run.requested_at < _LOST
     return run.state in GOING_ON and now - (run.started_at or run.requested_at) < _GIVEN_UP
 
 

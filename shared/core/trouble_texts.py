@@ -9,8 +9,9 @@ from shared.core.model import GroupId, HoldLimit, Trouble
 
 LEAVERS = "leavers"
 GROUPS = "rule-group"
+ENTRIES = "bms-entry-operations"  # ends when the settings are saved again
 # Troubles of BMS as a whole: they end when BMS takes a write again.
-BMS = frozenset({"bms-signin", "bms-rights", "bms-settings", "bms-entry-operations"})
+BMS = frozenset({"bms-signin", "bms-rights", "bms-settings"})
 
 
 def unreadable_groups(groups: Sequence[GroupId], at: datetime) -> Trouble:

@@ -16,6 +16,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from shared.core import trouble_texts
 from shared.core.matching import addresses, key
 from shared.core.messages import UserDelta, encode_user_delta, pack
 from shared.core.model import (
@@ -60,7 +61,7 @@ from shared.sync.work import CLAIM_LIFE, CLAIM_USE, Told, Work
 
 log = logging.getLogger(__name__)
 
-BMS_DOWN = timedelta(minutes=5)
+BMS_DOWN = timedelta(minutes=1)
 _CHUNK = 24
 
 
@@ -290,7 +291,11 @@ class Acting:
         if isinstance(job, TakeOver) and not isinstance(error, TryLater):
             me = Owner(work.connection.id, user)
             self.owners.release(RecordType.CONTACT, job.record_id, me)
-        if isinstance(error, Rejected):
+        if isinstance(error, PersonMustAct) and error.code == trouble_texts.ENTRIES:
+            # This user waits for a person, and so do all e-mails and phones; the rest goes on.
+            self._whole_bms(work, error)
+            self._rejected(work, job, error)
+        elif isinstance(error, Rejected):
             self._rejected(work, job, error)
         elif isinstance(error, RecordGone):
             self._record_gone(work, job, error)
@@ -341,7 +346,7 @@ class Acting:
             work.tell(user, "note", f"{reason}: the user is matched again", job.link)
         work.decide_again(user)
 
-    def _rejected(self, work: Work, job: Job, error: Rejected) -> None:
+    def _rejected(self, work: Work, job: Job, error: PersonMustAct) -> None:
         """BMS refused this one: told once, tried again when the user changes or at a full sync."""
         user = job.link.user_id
         reason = f"{error.sentence} {error.next_step}".strip()

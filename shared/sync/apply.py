@@ -17,6 +17,7 @@ from datetime import timedelta
 from shared.core import trouble_texts
 from shared.core.decision import (
     Compare,
+    FinishMove,
     Forget,
     Nothing,
     Relabel,
@@ -61,7 +62,7 @@ from shared.ports import (
 )
 from shared.sync import troubles
 from shared.sync.acting import Acting
-from shared.sync.contact_jobs import Change, Deactivate, Job
+from shared.sync.contact_jobs import Change, Deactivate, EndMove, Job
 from shared.sync.finding import Sought
 from shared.sync.leavers import CountLeavers
 from shared.sync.seeking import Seeking
@@ -326,6 +327,9 @@ class Apply:
                             work.owners.get(user),
                         )
                     )
+                case FinishMove():
+                    jobs.append(EndMove(work.link_of(user), step.reason))
+                    work.decide_again(user)
                 case TakeOut():
                     jobs.append(Deactivate(work.link_of(user), step.record_id, step.reason))
         if saves:

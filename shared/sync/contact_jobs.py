@@ -85,7 +85,15 @@ class Deactivate:
     reason: str
 
 
-Job = Create | TakeOver | Change | Deactivate
+@dataclass(frozen=True, slots=True)
+class EndMove:
+    """The contact that a move has left behind becomes inactive (R17)."""
+
+    link: Link
+    reason: str
+
+
+Job = Create | TakeOver | Change | Deactivate | EndMove
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +147,9 @@ class ContactJobs:
                 return self._change(job, before_write)
             case Deactivate():
                 return self._deactivate(job, before_write)
+            case EndMove():
+                link, notes = self._take_out_old(job.link, before_write)
+                return Done(link, "move", job.reason, notes=tuple(notes))
 
     # --- create ------------------------------------------------------------------------------
 

@@ -54,6 +54,8 @@ from shared.sync.address_reading import ReadAddresses
 log = logging.getLogger(__name__)
 
 _PART = 100
+_GROUP_WAIT = timedelta(seconds=3)
+_PATIENCE = 3  # tries before a missing group is believed
 # A person's unsettled conflict is looked at again with an index of at most this age.
 _CONFLICT_AGE = timedelta(minutes=10)
 
@@ -106,7 +108,7 @@ class FullSync:
         self.runs.started(sync_id, began, attempt)
         directory = self.directories.open(connection)
         self._begin_cursors(connection, directory)
-        rules, unreadable = self._activate(connection, directory)
+        rules, unreadable = self._activate(connection, directory, patient=order.tries < _PATIENCE)
         self._track(connection, directory, rules, unreadable)
         run = _Run(
             connection=connection,
@@ -136,8 +138,16 @@ class FullSync:
     def _note_edit(self, connection: Connection) -> None:
         """Everybody was compared by the rules as they were edited when this run began (R5)."""
         edited = connection.rules_edited_at
-        if edited is not None and edited != connection.compared_edit:
-            self.connections.update(connection.id, lambda now: replace(now, compared_edit=edited))
+        if edited is None or edited == connection.compared_edit:
+            return
+        self.connections.update(
+            connection.id,
+            lambda now: (
+                now
+                if now.compared_edit is not None and now.compared_edit > edited
+                else replace(now, compared_edit=edited)
+            ),
+        )
 
     # --- before the reading --------------------------------------------------------------------
 
@@ -157,7 +167,7 @@ class FullSync:
                 return
 
     def _activate(
-        self, connection: Connection, directory: Directory
+        self, connection: Connection, directory: Directory, *, patient: bool
     ) -> tuple[list[MappingRule], frozenset[GroupId]]:
         """Make the edited rules the live ones, with what Entra says of their groups now (R5)."""
         rules = [
@@ -173,6 +183,9 @@ class FullSync:
                 raise group
             if isinstance(group, SyncError):
                 after = replace(rule, group_state=GroupState.UNREADABLE)
+            elif group is None and patient and rule.group_state is not GroupState.GONE:
+                # A group that was there a moment ago, or has just been made: replicas lag (3.7).
+                raise TryLater(f"Entra does not show the group {rule.group_id}.", _GROUP_WAIT)
             elif group is None:
                 after = replace(rule, group_state=GroupState.GONE)
             else:
@@ -185,11 +198,9 @@ class FullSync:
             checked.append(after)
             if after != rule and self.rules.get(rule.id) == rule:
                 self.rules.put(after)  # unless a person edits it at this moment
-        now = self.connections.get(connection.id)
-        if now is None or now.rules_edited_at != connection.rules_edited_at:
-            # Groups may have been slow to read: an older set never replaces a newer one.
-            raise TryLater("The rules were edited meanwhile.", counts=False)
+        self._refuse_older(connection)
         self.rules.make_live(connection.id, checked)
+        self._refuse_older(connection)
         unreadable = {
             rule.group_id
             for rule in checked
@@ -201,6 +212,16 @@ class FullSync:
         else:
             troubles.clear_seen(self.connections, connection, {trouble_texts.GROUPS})
         return checked, frozenset(unreadable)
+
+    def _refuse_older(self, connection: Connection) -> None:
+        """An older set of rules never replaces a newer one for good.
+
+        Groups may have been slow to read. Whoever wrote last repeats with the newest set, so this
+        is asked before and after.
+        """
+        now = self.connections.get(connection.id)
+        if now is None or now.rules_edited_at != connection.rules_edited_at:
+            raise TryLater("The rules were edited meanwhile.", counts=False)
 
     def _track(
         self,

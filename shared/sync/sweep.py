@@ -31,6 +31,7 @@ from shared.core.model import (
     goes_on,
 )
 from shared.core.signin_trouble import SIGN_IN_CODES
+from shared.core.trouble_texts import GROUPS
 from shared.errors import DecideAgain, PersonMustAct, SyncError, TryLater
 from shared.ports import (
     FRESH,
@@ -43,6 +44,7 @@ from shared.ports import (
     NewId,
     Now,
     Queues,
+    Rules,
     Runs,
     SweepState,
 )
@@ -59,6 +61,7 @@ _MOST_TRIES = 30
 _EDIT_SETTLES = timedelta(minutes=2)
 _FULL_SYNCS_AT_ONCE = 2
 _SLOT_WAIT = timedelta(seconds=5)
+_HEALED_BY_READING = frozenset({"graph-refused", "rejected"})
 _PROBE_EVERY = timedelta(minutes=15)
 
 
@@ -80,6 +83,7 @@ class Sweep:
     """The use case behind the queue of sweep orders, and the timer that fills it."""
 
     connections: Connections
+    rules: Rules
     runs: Runs
     state: SweepState
     directories: Directories
@@ -290,7 +294,9 @@ class Sweep:
         if not self.state.save_cursors(after):
             log.info("sweep overtaken connection=%s", connection.id)
         self._end(order, len(found.users) + len(found.members))
-        troubles.clear_seen(self.connections, connection, SIGN_IN_CODES)
+        troubles.clear_seen(self.connections, connection, SIGN_IN_CODES | _HEALED_BY_READING)
+        if any(trouble.code == GROUPS for trouble in connection.troubles):
+            self._look_for_groups(connection, directory)
         self._look_again(order, cursors, found)
 
     def _overtaken(self, cursors: Cursors) -> bool:
@@ -339,6 +345,16 @@ class Sweep:
         except (PersonMustAct, DecideAgain):
             found.compare_all = True  # it cannot be read any more, so nobody can be named
 
+    def _look_for_groups(self, connection: Connection, directory: Directory) -> None:
+        """A mapped group that could not be read is there again: everybody is compared (R20)."""
+        rules = [rule for rule in self.rules.edited(connection.id) if rule.enabled]
+        found = directory.groups(sorted({rule.group_id for rule in rules}))
+        for group in found.values():
+            if group is None or isinstance(group, SyncError) or group.hidden:
+                return
+        if not self._full_goes_on(connection):
+            self._order_full(connection, "a mapped group can be read again")
+
     def _look_again(self, order: SweepOrder, cursors: Cursors, found: _Found) -> None:
         """A group was notified, but the delta query does not show it yet (graph.md 3.7)."""
         missing = cursors.tracked_groups.intersection(order.groups) - found.shown
@@ -359,13 +375,22 @@ class Sweep:
 
     def _renew(self, connection: Connection) -> None:
         """Without links there is nothing to go on from: a full sync begins new ones."""
+        if not connection.may_write:
+            # A blocked connection is tried now and then; this shows whether it is mended (R30).
+            self.directories.open(connection).organization_id()
+            troubles.clear_seen(self.connections, connection, SIGN_IN_CODES)
         if not self._full_goes_on(connection):
             self._order_full(connection, "the delta links have to be begun anew")
 
     def _order_full(self, connection: Connection, reason: str) -> None:
         sync_id = self._new_run(connection.id, "full", reason)
         order = SweepOrder(connection.id, "full", sync=sync_id)
-        self.queues.send(SWEEPS, encode_sweep_order(order))
+        try:
+            self.queues.send(SWEEPS, encode_sweep_order(order))
+        except SyncError as error:
+            # Otherwise it would seem to go on, and stand in the way of the next.
+            self.runs.failed(sync_id, self.now(), f"It could not be queued: {error.sentence}")
+            raise
 
 
 def _is_last_edit(connection: Connection, order: SweepOrder) -> bool:

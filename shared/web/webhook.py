@@ -125,6 +125,9 @@ class Webhook:
                 hints = hints_of(items, facts.expected, arrived_at)
         if hints.discarded:
             self._count_discarded(connection_id, hints.discarded)
+        if not facts.wanted and not hints.lifecycle:
+            # Perhaps a person has asked for the first sync at this very moment (R5).
+            facts = await self._facts.reload(connection_id, at_most=0.1) or facts
         if _worth_queueing(hints, facts):
             await self._coalescer.add(connection_id, hints)
 

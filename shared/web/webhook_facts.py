@@ -93,11 +93,13 @@ class FactsCache:
             return kept.facts  # good enough while the newer ones are on their way
         return await reading
 
-    async def reload(self, connection_id: ConnectionId) -> Facts | None:
-        """Newer facts, but at most once a second."""
+    async def reload(
+        self, connection_id: ConnectionId, *, at_most: float = _RELOAD_PAUSE
+    ) -> Facts | None:
+        """Newer facts, unless the known ones are younger than so many seconds."""
         kept = self._kept.get(connection_id)
         now = asyncio.get_running_loop().time()
-        if kept is not None and kept.age(now) < _RELOAD_PAUSE:
+        if kept is not None and kept.age(now) < at_most:
             return kept.facts
         return await self._load(connection_id)
 

@@ -23,6 +23,7 @@ from tests.fakes import (
     FakeDirectories,
     FakeDirectory,
     FakeQueues,
+    FakeRules,
     FakeRuns,
     FakeSweepState,
     counted,
@@ -68,6 +69,7 @@ class Room:
         )
         self.sweep = Sweep(
             connections=self.connections,
+            rules=FakeRules(),
             runs=self.runs,
             state=self.state,
             directories=FakeDirectories(self.entra),

@@ -315,7 +315,11 @@ class World:
             try:
                 (worker or self.worker).handle(message.queue, message.text)
             except SyncError:
-                self.inbox.send(message.queue, message.text, timedelta(seconds=5))
+                text = message.text
+                if message.queue == SWEEPS:
+                    order = decode_sweep_order(text)
+                    text = encode_sweep_order(replace(order, tries=order.tries + 1))
+                self.inbox.send(message.queue, text, timedelta(seconds=5))
         raise AssertionError(f"the queues never empty: {self.inbox.backlog()}")
 
     def sync(self, *users: EntraUser, **fields: Any) -> None:
