@@ -82,6 +82,8 @@ class BmsApi:
         self._seen = _TypesSeen()
         self._entries_refused = ""
         self._version = ""
+        self._proving = threading.Lock()
+        self._proven: set[tuple[str, str]] = set()
 
     def check_sign_in(self, settings: BmsSettings, password: str) -> None:
         self._session.check(settings, password)
@@ -95,6 +97,7 @@ class BmsApi:
                 self._cache.clear()
                 self._seen = _TypesSeen()
                 self._entries_refused = ""
+                self._proven.clear()
 
     # --- accounts and look-ups -----------------------------------------------------------------
 
@@ -362,7 +365,18 @@ class BmsApi:
     def _change_entry(
         self, record_id: RecordId, kind: str, change: EntryChange, name: str, new_name: str
     ) -> Reply:
-        """One operation a call, each reply checked: what the numbers 0, 1, 2 mean is assumed."""
+        """One operation a call; the first of each meaning goes alone, until its reply proves it."""
+        if (kind, change.operation) in self._proven:
+            return self._send_entry(record_id, kind, change, name, new_name)
+        with self._proving:
+            result = self._send_entry(record_id, kind, change, name, new_name)
+            self._proven.add((kind, change.operation))
+            return result
+
+    def _send_entry(
+        self, record_id: RecordId, kind: str, change: EntryChange, name: str, new_name: str
+    ) -> Reply:
+        """Send it and check the reply: the numbers' meaning is assumed (bms-api.md 5.6)."""
         self._forget_another_bms()
         if self._entries_refused:
             raise self._guard_error()
