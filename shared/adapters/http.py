@@ -31,9 +31,8 @@ from shared.errors import Limited, Misconfigured, TryLater, Uncertain
 
 log = logging.getLogger(__name__)
 
-READ_ONLY: Final = frozenset({"GET"})
-NO_DELETE: Final = frozenset({"GET", "POST", "PATCH"})  # R16
-EVERY: Final = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})
+# R16; and a PUT sets to false what it leaves out (bms-api.md 5.4).
+NO_DELETE: Final = frozenset({"GET", "POST", "PATCH"})
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE"})
 _LONGEST_RETRY_AFTER: Final = 24 * 3600.0
 _LARGEST_BODY: Final = 64 * 1024 * 1024

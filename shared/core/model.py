@@ -258,11 +258,6 @@ class Link:
     claim: Claim | None = None
     etag: str = field(default="", compare=False)
 
-    @property
-    def in_scope(self) -> bool:
-        """Whether the user was in scope when we last decided."""
-        return self.state in (LinkState.ACTIVE, LinkState.SKIPPED, LinkState.CONFLICT)
-
 
 class Origin(StrEnum):
     """Where a signal came from."""

@@ -149,7 +149,8 @@ class KeepSubscriptions:
         """Extend it, or look at it, as is due; False when Graph no longer knows it."""
         at = self.now()
         if at - known.extended_at < _JUST_NOW:
-            return True
+            # Extending twice would break Graph's ten minutes; looking does no harm.
+            return not urged or directory.subscription_exists(known.id)
         half_gone = known.expires_at - at < LIFE / 2
         if connection.mode is Mode.APPLICATION and not (urged or half_gone):
             if not directory.subscription_exists(known.id):
@@ -190,7 +191,8 @@ class KeepSubscriptions:
             return secret, False
         made = secrets.token_urlsafe(32)
         self.vault.put(name, made)
-        return made, True
+        # Another worker may have made one at the same moment: the vault's is the one that counts.
+        return self.vault.get(name, fresh=True) or made, True
 
     def _record(self, connection: Connection, error: PersonMustAct) -> None:
         log.warning("subscriptions refused: connection=%s code=%s", connection.id, error.code)

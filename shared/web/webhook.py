@@ -46,6 +46,7 @@ _TIME_TO_ANSWER = 0.85
 _USERS_PER_MESSAGE = 200  # several workers share a burst
 _GROUPS_PER_MESSAGE = 500
 _LOG_PAUSE = 5.0
+_PARSED_AT_ONCE = 64 * 1024
 _CONNECTION_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _TEXT = "text/plain; charset=utf-8"
 _NO_SNIFF = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
@@ -92,12 +93,10 @@ class Webhook:
         if _is_too_large(request):
             return problem(413, "The body is larger than 8 MiB.")
         try:
-            items = items_of(request.body)
+            async with asyncio.timeout(_TIME_TO_ANSWER):
+                await self._take(ConnectionId(connection_id), request.body)
         except UnreadableNotification as error:
             return problem(400, str(error))
-        try:
-            async with asyncio.timeout(_TIME_TO_ANSWER):
-                await self._take(ConnectionId(connection_id), items)
         except TimeoutError:
             log.warning("notifications not queued in time: connection=%s", connection_id)
             return _AGAIN
@@ -111,12 +110,14 @@ class Webhook:
             return _AGAIN
         return _ACCEPTED
 
-    async def _take(self, connection_id: ConnectionId, items: list[object]) -> None:
+    async def _take(self, connection_id: ConnectionId, body: bytes) -> None:
         arrived_at = self._now()
         facts = await self._facts.get(connection_id)
         if facts is None or not facts.readable:
-            self._count_discarded(connection_id, len(items))
+            # Before the body is parsed: a stranger's work must not become ours.
+            self._count_discarded(connection_id, 1)
             return
+        items = await self._items(body)
         hints = hints_of(items, facts.expected, arrived_at)
         if hints.unknown_subscriptions:
             newer = await self._facts.reload(connection_id)
@@ -130,6 +131,13 @@ class Webhook:
             facts = await self._facts.reload(connection_id, at_most=0.1) or facts
         if _worth_queueing(hints, facts):
             await self._coalescer.add(connection_id, hints)
+
+    async def _items(self, body: bytes) -> list[object]:
+        """The notifications in a body; a large one is parsed where it holds nobody up."""
+        if len(body) <= _PARSED_AT_ONCE:
+            return items_of(body)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor(), items_of, body)
 
     def _send(self, connection_id: ConnectionId, gathered: Gathered) -> None:
         """In a worker thread: the messages for what was gathered."""
