@@ -81,6 +81,12 @@ async def keep_subscriptions(timer: func.TimerRequest, context: func.Context) ->
     await _in(app().lanes.timers, context, app().subscriptions.keep_all)
 
 
+@functions.timer_trigger(arg_name="timer", schedule="0 20 * * * *", use_monitor=False)
+async def retention(timer: func.TimerRequest, context: func.Context) -> None:
+    """End holds that nobody decided; remove what is older than the setting."""
+    await _in(app().lanes.sweeps, context, app().retention.run)
+
+
 # --- queues ------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from shared.errors import Misconfigured
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _LOGIN_URL = "https://login.microsoftonline.com"
 _GRAPH_URL = "https://graph.microsoft.com"
+_RETENTION_DAYS = 90
 _ADMIN_ROLE = "Sync.Admin"
 _SWEEP_SCHEDULE = "0 * * * * *"  # every minute
 
@@ -41,6 +42,7 @@ class Settings:
     admin_token: str = ""
     admin_role: str = _ADMIN_ROLE
     sweep_schedule: str = _SWEEP_SCHEDULE
+    retention_days: int = _RETENTION_DAYS
     platform_auth: bool = False  # App Service Authentication is on
 
     @property
@@ -69,6 +71,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         admin_token=env.get("ADMIN_TOKEN", ""),
         admin_role=env.get("ADMIN_ROLE", "") or _ADMIN_ROLE,
         sweep_schedule=_schedule(env.get("SWEEP_SCHEDULE", "") or _SWEEP_SCHEDULE),
+        retention_days=_days(env.get("RETENTION_DAYS", "")),
         platform_auth=platform_auth,
     )
     if settings.admin_token and platform_auth:
@@ -178,3 +181,11 @@ def _service(env: Mapping[str, str], name: str) -> str:
     if value and (problem := url_problem(value)):
         raise Misconfigured(f"{name} {problem}")
     return value
+
+
+def _days(text: str) -> int:
+    if not text.strip():
+        return _RETENTION_DAYS
+    if not text.strip().isdigit() or not 1 <= int(text) <= 3650:
+        raise Misconfigured("RETENTION_DAYS is not a whole number of days from 1 to 3650.")
+    return int(text)

@@ -15,15 +15,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shared.adapters.bms import BmsApi
+from shared.adapters.bms_budget import BmsBudget, SavedLimit
 from shared.adapters.bms_session import BmsSession
 from shared.adapters.graph import GraphDirectories
 from shared.adapters.http_session import PooledSession
 from shared.adapters.queues import StorageQueues
 from shared.adapters.signin import MsalSignIn
+from shared.adapters.store_archive import TableArchive
 from shared.adapters.store_connections import TableConnections, TableRules
+from shared.adapters.store_decisions import TableConflicts, TableHolds
 from shared.adapters.store_index import TableAddressIndex
 from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns, backwards
-from shared.adapters.store_people import TableConflicts, TableLinks, TableOwners
+from shared.adapters.store_people import TableLinks, TableOwners
 from shared.adapters.store_sweeps import (
     TableBmsSettings,
     TablePendingSignIns,
@@ -33,21 +36,28 @@ from shared.adapters.store_sweeps import (
 from shared.adapters.tables import Storage
 from shared.adapters.vault import KeyVault
 from shared.config import Settings, read_settings
-from shared.sync.acting import Acting
+from shared.sync.acting import Acting, Hands
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.apply import Apply
 from shared.sync.bms_settings import ManageBms
+from shared.sync.choosing import Choosing
 from shared.sync.connect import Connect
 from shared.sync.connections import ManageConnections
 from shared.sync.contact_jobs import ContactJobs
 from shared.sync.finding import FindRecords
 from shared.sync.full_sync import FullSync
+from shared.sync.holding import Holding
+from shared.sync.holding_back import HoldingBack
 from shared.sync.leavers import CountLeavers
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.order_sync import OrderSync
+from shared.sync.outcomes import Outcomes
+from shared.sync.pacing import Pacing
 from shared.sync.poison import Poison
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.records import Records
+from shared.sync.replaying import Replaying
+from shared.sync.retention import Retention
 from shared.sync.seeking import Seeking
 from shared.sync.status import Health, ReadStatus
 from shared.sync.subscriptions import KeepSubscriptions
@@ -85,6 +95,7 @@ class App:
     sweep: Sweep
     subscriptions: KeepSubscriptions
     poison: Poison
+    retention: Retention
     lanes: Lanes
 
 
@@ -120,13 +131,17 @@ def build(settings: Settings) -> App:
 
     sign_in = MsalSignIn(settings, vault, outside)
     directories = GraphDirectories(settings, outside, sign_in)
-    bms = BmsApi(BmsSession(outside, bms_settings, vault, now), now)
+    limit = SavedLimit(bms_settings, now)
+    budget = BmsBudget(storage, limit, now)
+    bms = BmsApi(BmsSession(outside, bms_settings, vault, budget, now), now)
 
     subscriptions = KeepSubscriptions(
         connections, sweep_state, directories, vault, settings, queues, now
     )
-    reading = ReadAddresses(index, bms, now)
+    reading = ReadAddresses(index, bms.bulk(), now)
     finding = FindRecords(index, owners, links, bms)
+    pacing = Pacing(budget, now)
+    holding = Holding(connections, TableHolds(storage), links, queues, now)
     acting = Acting(
         connections=connections,
         links=links,
@@ -136,9 +151,9 @@ def build(settings: Settings) -> App:
         log=activity,
         queues=queues,
         finding=finding,
-        contact_jobs=ContactJobs(bms),
-        pool=ThreadPoolExecutor(8, thread_name_prefix="bms-fresh"),
-        bulk_pool=ThreadPoolExecutor(12, thread_name_prefix="bms-bulk"),
+        holding=holding,
+        fresh=Hands(ContactJobs(bms), ThreadPoolExecutor(8, thread_name_prefix="bms-fresh")),
+        bulk=Hands(ContactJobs(bms.bulk()), ThreadPoolExecutor(12, thread_name_prefix="bms-bulk")),
         now=now,
     )
     apply = Apply(
@@ -148,13 +163,14 @@ def build(settings: Settings) -> App:
         owners=owners,
         conflicts=conflicts,
         log=activity,
-        runs=runs,
-        failures=failures,
         queues=queues,
         directories=directories,
-        leavers=CountLeavers(windows, links, now),
-        seeking=Seeking(links, conflicts, reading, finding, now),
+        holding_back=HoldingBack(CountLeavers(windows, links, now), holding),
+        holding=holding,
+        seeking=Seeking(links, owners, conflicts, reading, finding, queues, now),
         acting=acting,
+        outcomes=Outcomes(connections, activity, runs, failures, queues, now),
+        pacing=pacing,
         now=now,
     )
     full_sync = FullSync(
@@ -198,12 +214,17 @@ def build(settings: Settings) -> App:
             queues,
             now,
         ),
-        syncs=OrderSync(connections, rules, runs, bms_settings, queues, now, new_run_id),
+        syncs=OrderSync(connections, rules, runs, bms_settings, queues, pacing, now, new_run_id),
         rules=MappingRules(connections, rules, directories, bms, bms_settings, re_evaluation, now),
         bms=ManageBms(bms_settings, bms, vault, connections, links),
         users=Users(connections, directories, links, queues, now, apply.one),
         records=Records(connections, links, conflicts, failures),
-        status=ReadStatus(connections, sweep_state, activity, queues, failures, bms_settings, now),
+        holding=holding,
+        choosing=Choosing(conflicts, queues, now),
+        replaying=Replaying(failures, queues),
+        status=ReadStatus(
+            connections, sweep_state, activity, queues, failures, bms_settings, budget, now
+        ),
         health=Health(bms_settings, now),
         activity=activity,
         known_connections=connections,
@@ -215,7 +236,8 @@ def build(settings: Settings) -> App:
         apply=apply,
         sweep=sweep,
         subscriptions=subscriptions,
-        poison=Poison(connections, runs, failures, now),
+        poison=Poison(runs, failures, queues, now),
+        retention=Retention(TableArchive(storage), holding, settings.retention_days, now),
         lanes=Lanes(
             fresh=ThreadPoolExecutor(8, thread_name_prefix="fresh"),
             bulk=ThreadPoolExecutor(3, thread_name_prefix="bulk"),

@@ -40,7 +40,10 @@ from shared.ports import (
     SWEEPS,
     Conflict,
     DeltaPage,
+    EndpointBudget,
     Failure,
+    HeldUser,
+    Hold,
     Look,
     Part,
     SignedIn,
@@ -136,7 +139,7 @@ class FakeRules:
         for rule in rules:
             self.held[rule.id] = rule
 
-    def live(self, connection_id: ConnectionId) -> list[MappingRule]:
+    def live(self, connection_id: ConnectionId, version: str = "") -> list[MappingRule]:
         return list(self.alive.get(connection_id, []))
 
     def make_live(self, connection_id: ConnectionId, rules: Sequence[MappingRule]) -> None:
@@ -277,8 +280,13 @@ class FakeConflicts:
     def put(self, conflict: Conflict) -> None:
         self.held[conflict.connection_id, conflict.user_id] = conflict
 
-    def remove(self, connection_id: ConnectionId, user_id: UserId) -> None:
-        self.held.pop((connection_id, user_id), None)
+    def get(self, connection_id: ConnectionId, user_id: UserId) -> Conflict | None:
+        return self.held.get((connection_id, user_id))
+
+    def settle(self, connection_id: ConnectionId, user_id: UserId) -> None:
+        found = self.held.get((connection_id, user_id))
+        if found is not None and found.state == "open":
+            del self.held[connection_id, user_id]
 
     def list(self, connection_id: ConnectionId | None = None) -> list[Conflict]:
         return [
@@ -289,11 +297,70 @@ class FakeConflicts:
 
 
 @dataclass
+class FakeHolds:
+    held: dict[str, Hold] = field(default_factory=dict)
+    inside: dict[str, dict[UserId, HeldUser]] = field(default_factory=dict)
+
+    def put(self, hold: Hold) -> None:
+        self.held[hold.id] = hold
+
+    def get(self, hold_id: str) -> Hold | None:
+        return self.held.get(hold_id)
+
+    def put_people(self, hold: Hold, people: Sequence[HeldUser]) -> None:
+        self.inside.setdefault(hold.id, {}).update({one.user_id: one for one in people})
+
+    def people(self, hold: Hold, users: Sequence[UserId] | None = None) -> list[HeldUser]:
+        found = self.inside.get(hold.id, {}).values()
+        return [one for one in found if users is None or one.user_id in users]
+
+    def list(
+        self, *, connection_id: ConnectionId | None = None, state: str | None = None
+    ) -> list[Hold]:
+        return [
+            each
+            for each in reversed(self.held.values())
+            if connection_id in (None, each.connection_id) and state in (None, each.state)
+        ]
+
+
+@dataclass
+class FakeBudget:
+    """As much as is asked for, unless told otherwise."""
+
+    endpoints: list[EndpointBudget] = field(default_factory=list)
+    waits: timedelta = timedelta(0)
+    leavers: datetime | None = None
+    finishes: datetime = START
+
+    def view(self) -> list[EndpointBudget]:
+        return self.endpoints
+
+    def finish(self, endpoint: str, calls: int, pace: timedelta) -> datetime:
+        return self.finishes
+
+    def bulk_wait(self, endpoint: str, calls: int) -> timedelta:
+        return self.waits
+
+    def note_leavers(self, until: datetime) -> None:
+        self.leavers = until
+
+    def leavers_until(self) -> datetime | None:
+        return self.leavers
+
+
+@dataclass
 class FakeFailures:
     held: list[Failure] = field(default_factory=list)
 
     def add(self, failure: Failure) -> None:
         self.held.insert(0, failure)
+
+    def get(self, failure_id: str) -> Failure | None:
+        return next((each for each in self.held if each.id == failure_id), None)
+
+    def remove(self, failure_ids: Sequence[str]) -> None:
+        self.held = [each for each in self.held if each.id not in failure_ids]
 
     def count(self) -> int:
         return len(self.held)

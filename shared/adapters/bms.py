@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any
 
 from shared.adapters.bms_session import BmsSession, Reply
+from shared.core.budget import Lane
 from shared.core.matching import key
 from shared.core.model import (
     Account,
@@ -63,41 +64,79 @@ _PAGED_LOOKUPS = {"securityroles", "employees"}
 
 
 @dataclass(slots=True)
-class _TypesSeen:
-    """Type ids and names met on contacts: the surest source of them (bms-api.md 6)."""
+class _Memory:
+    """What both lanes of a process remember of BMS."""
 
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    cache: dict[str, tuple[datetime, Any]] = field(default_factory=dict)
+    reading: dict[str, threading.Lock] = field(default_factory=dict)
+    # Type ids and names met on contacts: the surest source of them (bms-api.md 6).
     emails: Counter[tuple[int, str]] = field(default_factory=Counter)
     phones: Counter[tuple[int, str]] = field(default_factory=Counter)
+    entries_refused: str = ""
+    version: str = ""
+    proving: threading.Lock = field(default_factory=threading.Lock)
+    proven: set[tuple[str, str]] = field(default_factory=set)
+
+    def belong_to(self, version: str) -> None:
+        """What was learnt belongs to the settings that were saved then, on every instance."""
+        with self.lock:
+            if version != self.version:
+                self.version = version
+                self.cache.clear()
+                self.emails.clear()
+                self.phones.clear()
+                self.entries_refused = ""
+                self.proven.clear()
 
 
 class BmsApi:
     """ports.Bms."""
 
-    def __init__(self, session: BmsSession, now: Now) -> None:
+    def __init__(
+        self,
+        session: BmsSession,
+        now: Now,
+        *,
+        lane: Lane = Lane.FRESH,
+        memory: _Memory | None = None,
+    ) -> None:
         self._session = session
         self._now = now
-        self._lock = threading.Lock()
-        self._cache: dict[str, tuple[datetime, Any]] = {}
-        self._reading: dict[str, threading.Lock] = {}
-        self._seen = _TypesSeen()
-        self._entries_refused = ""
-        self._version = ""
-        self._proving = threading.Lock()
-        self._proven: set[tuple[str, str]] = set()
+        self._lane = lane
+        self._memory = memory or _Memory()
+
+    def bulk(self) -> BmsApi:
+        """The same, paid for from the bulk share of the hourly limit (R25)."""
+        return BmsApi(self._session, self._now, lane=Lane.BULK, memory=self._memory)
 
     def check_sign_in(self, settings: BmsSettings, password: str) -> None:
         self._session.check(settings, password)
 
     def _forget_another_bms(self) -> None:
-        """What was learnt belongs to the settings that were saved then, on every instance."""
-        version = self._session.settings().version
-        with self._lock:
-            if version != self._version:
-                self._version = version
-                self._cache.clear()
-                self._seen = _TypesSeen()
-                self._entries_refused = ""
-                self._proven.clear()
+        self._memory.belong_to(self._session.settings().version)
+
+    def _call(
+        self,
+        method: str,
+        route: str,
+        path: str,
+        *,
+        params: list[tuple[str, str]] | None = None,
+        body: object = None,
+        repeatable: bool | None = None,
+        missing_is_none: bool = False,
+    ) -> Reply | None:
+        return self._session.call(
+            method,
+            route,
+            path,
+            params=params,
+            body=body,
+            repeatable=repeatable,
+            missing_is_none=missing_is_none,
+            lane=self._lane,
+        )
 
     # --- accounts and look-ups -----------------------------------------------------------------
 
@@ -107,9 +146,9 @@ class BmsApi:
 
     def account(self, account_id: AccountId, *, fresh: bool = False) -> Account | None:
         if fresh:
-            known = self._cache.get("accounts")
+            known = self._memory.cache.get("accounts")
             if known is not None and self._now() - known[0] > _JUST_READ:
-                self._cache.pop("accounts", None)
+                self._memory.cache.pop("accounts", None)
         return next((one for one in self.accounts() if one.id == account_id), None)
 
     def _read_accounts(self) -> list[Account]:
@@ -139,28 +178,28 @@ class BmsApi:
         return found
 
     def _rows(self, route: str) -> list[tuple[int, str]]:
-        reply = self._session.call("GET", route, route)
+        reply = self._call("GET", route, route)
         rows = (reply or Reply({})).items_of("result")
         return [_pair(row) for row in rows if row.value("isActive", True)]
 
     def _cached(self, name: str, read: Callable[[], Any]) -> Any:
         self._forget_another_bms()
-        with self._lock:
-            reading = self._reading.setdefault(name, threading.Lock())
+        with self._memory.lock:
+            reading = self._memory.reading.setdefault(name, threading.Lock())
         with reading:  # whoever needs the same at the same time waits for the one who reads
-            known = self._cache.get(name)
+            known = self._memory.cache.get(name)
             if known is None or self._now() - known[0] >= _CACHED:
                 known = (self._now(), read())
-                self._cache[name] = known
+                self._memory.cache[name] = known
             return known[1]
 
     def contact_types(self) -> ContactTypes:
         self._forget_another_bms()
         settings = self._session.settings()
         types = ContactTypes(
-            email=settings.email_type_id or _most_used(self._seen.emails, _is_work),
-            work_phone=settings.work_phone_type_id or _best(self._seen.phones, _is_work),
-            mobile_phone=settings.mobile_phone_type_id or _best(self._seen.phones, _is_mobile),
+            email=settings.email_type_id or _most_used(self._memory.emails, _is_work),
+            work_phone=settings.work_phone_type_id or _best(self._memory.phones, _is_work),
+            mobile_phone=settings.mobile_phone_type_id or _best(self._memory.phones, _is_mobile),
         )
         if None not in (types.email, types.work_phone, types.mobile_phone):
             return types
@@ -184,7 +223,7 @@ class BmsApi:
                     tables.append(Counter())
             if not all(tables):
                 next(self.contacts(active=True), None)
-                tables = [tables[0] or self._seen.emails, tables[1] or self._seen.phones]
+                tables = [tables[0] or self._memory.emails, tables[1] or self._memory.phones]
             return tables[0], tables[1]
 
         found: tuple[Counter[tuple[int, str]], Counter[tuple[int, str]]] = self._cached(
@@ -201,9 +240,7 @@ class BmsApi:
             yield [self._contact(row) for row in rows]
 
     def contact(self, record_id: RecordId) -> Contact | None:
-        reply = self._session.call(
-            "GET", f"{_LIST}/{{id}}", f"{_LIST}/{record_id}", missing_is_none=True
-        )
+        reply = self._call("GET", f"{_LIST}/{{id}}", f"{_LIST}/{record_id}", missing_is_none=True)
         if reply is None:
             return None
         # Declared without an envelope, seen with one: both are taken (bms-api.md 3.1).
@@ -238,7 +275,7 @@ class BmsApi:
             number, read, total, largest = int(attempt == 0), 0, None, 0
             while True:
                 params = [*filters, ("PageSize", str(_PAGE)), ("PageNumber", str(number))]
-                reply = self._session.call("GET", route, route, params=params) or Reply({})
+                reply = self._call("GET", route, route, params=params) or Reply({})
                 rows = reply.items_of("result")
                 total = reply.number("totalRecords")
                 fresh = [row for row in rows if row.number("id") not in seen]
@@ -263,13 +300,13 @@ class BmsApi:
             emails.append(
                 ContactEmail(entry.text("emailAddress"), type_id, bool(entry.value("isDefault")))
             )
-            self._seen.emails[(type_id, entry.text("emailType"))] += 1
+            self._memory.emails[(type_id, entry.text("emailType"))] += 1
         phones = []
         for entry in row.items_of("phones"):
             type_id = entry.number("phoneTypeId") or 0
             number = entry.text("phone") or entry.text("phoneNumber")
             phones.append(ContactPhone(number, type_id, bool(entry.value("isDefault"))))
-            self._seen.phones[(type_id, entry.text("phoneType"))] += 1
+            self._memory.phones[(type_id, entry.text("phoneType"))] += 1
         location = row.number("locationId")
         return Contact(
             id=RecordId(row.number("id") or 0),
@@ -310,7 +347,7 @@ class BmsApi:
             "Phones": phones,
             "CustomFieldsData": [],
         }
-        reply = self._session.call("POST", _LIST, _LIST, body=body, repeatable=False) or Reply({})
+        reply = self._call("POST", _LIST, _LIST, body=body, repeatable=False) or Reply({})
         result = reply.value("result")
         record_id = Reply(result).number("id") if isinstance(result, Mapping) else None
         if not record_id:
@@ -321,7 +358,7 @@ class BmsApi:
         body = [
             {"op": "replace", "path": f"/{name}", "value": value} for name, value in fields.items()
         ]
-        reply = self._session.call(
+        reply = self._call(
             "PATCH",
             "/v2/crm/contacts/{id}",
             f"/v2/crm/contacts/{record_id}",
@@ -366,11 +403,11 @@ class BmsApi:
         self, record_id: RecordId, kind: str, change: EntryChange, name: str, new_name: str
     ) -> Reply:
         """One operation a call; the first of each meaning goes alone, until its reply proves it."""
-        if (kind, change.operation) in self._proven:
+        if (kind, change.operation) in self._memory.proven:
             return self._send_entry(record_id, kind, change, name, new_name)
-        with self._proving:
+        with self._memory.proving:
             result = self._send_entry(record_id, kind, change, name, new_name)
-            self._proven.add((kind, change.operation))
+            self._memory.proven.add((kind, change.operation))
             return result
 
     def _send_entry(
@@ -378,7 +415,7 @@ class BmsApi:
     ) -> Reply:
         """Send it and check the reply: the numbers' meaning is assumed (bms-api.md 5.6)."""
         self._forget_another_bms()
-        if self._entries_refused:
+        if self._memory.entries_refused:
             raise self._guard_error()
         operation: dict[str, object] = {
             "Operation": _OPERATIONS[change.operation],
@@ -390,7 +427,7 @@ class BmsApi:
             operation["TypeId"] = change.type_id
         if change.is_default is not None:
             operation["IsDefault"] = change.is_default
-        reply = self._session.call(
+        reply = self._call(
             "PATCH",
             f"/v2/crm/contacts/{{id}}/{kind}",
             f"/v2/crm/contacts/{record_id}/{kind}",
@@ -414,7 +451,7 @@ class BmsApi:
         if not any(counted.values()):
             # Nothing was changed: the entry is not as it was when we read it.
             raise DecideAgain("The contact's entries were changed in BMS meanwhile.")
-        self._entries_refused = (
+        self._memory.entries_refused = (
             f"BMS answered {', '.join(f'{name} {count}' for name, count in counted.items())} to "
             f"an operation meant as {change.operation}"
         )
@@ -422,7 +459,7 @@ class BmsApi:
 
     def _guard_error(self) -> PersonMustAct:
         return PersonMustAct(
-            f"{self._entries_refused}: all changes of e-mails and phones are stopped.",
+            f"{self._memory.entries_refused}: all changes of e-mails and phones are stopped.",
             "Report this: the meaning of the operation numbers must be verified on this tenant.",
             code="bms-entry-operations",
         )

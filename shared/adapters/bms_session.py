@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.adapters.http import NO_DELETE, Answer, Brake, BrakeBoard, HttpClient, Patience
+from shared.adapters.bms_budget import BmsBudget
+from shared.adapters.http import NO_DELETE, Answer, HttpClient, Patience, Stop
 from shared.adapters.http_session import PooledSession
+from shared.core.budget import Lane
 from shared.core.model import BmsSettings
 from shared.errors import PersonMustAct, Rejected, TryLater
 from shared.ports import BMS_PASSWORD, BmsSettingsStore, Now, Vault
@@ -70,7 +72,12 @@ class BmsSession:
     """One signed-in session per process; safe for many threads."""
 
     def __init__(
-        self, session: PooledSession, store: BmsSettingsStore, vault: Vault, now: Now
+        self,
+        session: PooledSession,
+        store: BmsSettingsStore,
+        vault: Vault,
+        budget: BmsBudget,
+        now: Now,
     ) -> None:
         self._session = session
         self._store = store
@@ -81,7 +88,7 @@ class BmsSession:
         self._refusal: tuple[str, datetime, PersonMustAct] | None = None
         self._settings: BmsSettings | None = None
         self._settings_at: datetime | None = None
-        self._brakes = BrakeBoard(unasked=_UNASKED)
+        self._budget = budget
 
     def settings(self) -> BmsSettings:
         """The settings as saved, read again every ten seconds; PersonMustAct for none."""
@@ -120,6 +127,7 @@ class BmsSession:
         body: object = None,
         repeatable: bool | None = None,
         missing_is_none: bool = False,
+        lane: Lane = Lane.FRESH,
     ) -> Reply | None:
         """Call one route; answers the whole envelope. `route` is the template that BMS counts by.
 
@@ -127,7 +135,7 @@ class BmsSession:
         Uncertain when a write that must not be repeated got no answer.
         """
         settings = self.settings()
-        brake = self._brakes.brake(f"{method} {route}")
+        brake = self._budget.meter(f"{method} {route}", lane)
         token = self._access(settings, refused="")
         answer = self._send(settings, token, method, path, params, body, repeatable, brake)
         if _token_refused(answer):
@@ -171,7 +179,7 @@ class BmsSession:
         params: list[tuple[str, str]] | None,
         body: object,
         repeatable: bool | None,
-        brake: Brake,
+        brake: Stop,
     ) -> Answer:
         client = self._client(settings)
         return client.request(
@@ -236,7 +244,7 @@ class BmsSession:
                 "Tenant": settings.tenant,
             },
             idempotent=True,
-            brake=self._brakes.brake("authenticate"),
+            brake=self._budget.meter("POST /v2/security/authenticate", Lane.FRESH),
         )
         reply = _parse(answer)
         result = Reply(reply.value("result") or {})

@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import requests
@@ -67,6 +67,19 @@ class Answer:
     def retry_after(self) -> float | None:
         """The seconds that the other side asks to be left alone, if it says so."""
         return retry_after_seconds(self.headers)
+
+
+class Stop(Protocol):
+    """Stands in front of one limit."""
+
+    def pass_or_raise(self, name: str) -> None:
+        """Before every try; TryLater when the wait would be long."""
+
+    def limited(self, asked: float | None) -> float | None:
+        """The other side has just refused because of its limit; `asked`: for how many seconds.
+
+        Answers for how many seconds nobody passes from here on, if that is known.
+        """
 
 
 class Brake:
@@ -161,7 +174,7 @@ class HttpClient:
         form: Mapping[str, str] | None = None,
         body: bytes | None = None,
         idempotent: bool | None = None,
-        brake: Brake | None = None,
+        brake: Stop | None = None,
         handed_back: Collection[int] = (),
         read_timeout: float | None = None,
     ) -> Answer:

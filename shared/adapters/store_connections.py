@@ -27,12 +27,13 @@ from shared.core.model import (
     RuleId,
     Trouble,
 )
+from shared.core.rules import version_of
 from shared.errors import TryLater
 
 _PARTITION = "connection"
 _TRIES = 12
 # Everything that hangs on a connection by its partition key, in the order in which it is removed.
-_HANGING = ("links", "conflicts", "sweeps", "liverules", "windows")
+_HANGING = ("links", "conflicts", "sweeps", "liverules", "windows", "holds")
 
 
 def when(text: str | None) -> datetime | None:
@@ -81,12 +82,17 @@ class TableConnections:
         raise TryLater("The connection is being changed by others at the same time.")
 
     def delete(self, connection_id: ConnectionId) -> None:
+        for hold in self._storage.table("holds").query(
+            "PartitionKey eq @p", parameters={"p": connection_id}, select=["RowKey"]
+        ):
+            self._empty("heldpeople", hold["RowKey"])
         for name in _HANGING:
             self._empty(name, connection_id)
         for record_type in RecordType:
             self._empty("owners", record_type.value, of=connection_id)
         self._empty("rules", "rule", of=connection_id)
         self._empty("signins", "state", of=connection_id)
+        self._empty("failures", "failure", of=connection_id)
         self._table.write(Write({"PartitionKey": _PARTITION, "RowKey": connection_id}, delete=True))
 
     def _empty(self, name: str, partition: str, of: str | None = None) -> None:
@@ -125,6 +131,8 @@ def _connection_entity(one: Connection) -> Entity:
         "paused": one.paused,
         "rulesEditedAt": stamp(one.rules_edited_at),
         "comparedEdit": stamp(one.compared_edit),
+        "liveRules": one.live_rules,
+        "resumedAt": stamp(one.resumed_at),
         "troubles": json.dumps(
             [
                 {
@@ -163,6 +171,8 @@ def _connection(entity: Entity) -> Connection:
         paused=bool(entity["paused"]),
         rules_edited_at=when(entity["rulesEditedAt"]),
         compared_edit=when(entity.get("comparedEdit")),
+        live_rules=entity.get("liveRules", ""),
+        resumed_at=when(entity.get("resumedAt")),
         troubles=tuple(_trouble(item) for item in json.loads(entity["troubles"])),
         etag=entity["etag"],
     )
@@ -181,6 +191,7 @@ class TableRules:
     def __init__(self, storage: Storage) -> None:
         self._edited = storage.table("rules")
         self._live = storage.table("liverules")
+        self._known: dict[ConnectionId, tuple[str, list[MappingRule]]] = {}
 
     def edited(self, connection_id: ConnectionId | None = None) -> list[MappingRule]:
         query, parameters = "PartitionKey eq 'rule'", {}
@@ -209,9 +220,15 @@ class TableRules:
         ]
         self._edited.write_all(writes)
 
-    def live(self, connection_id: ConnectionId) -> list[MappingRule]:
+    def live(self, connection_id: ConnectionId, version: str = "") -> list[MappingRule]:
+        known = self._known.get(connection_id)
+        if version and known is not None and known[0] == version:
+            return known[1]
         found = self._live.query("PartitionKey eq @p", parameters={"p": connection_id})
-        return [_rule(entity) for entity in found]
+        rules = [_rule(entity) for entity in found]
+        # By its own version, whatever was asked for: it may be replaced at this very moment.
+        self._known[connection_id] = (version_of(rules), rules)
+        return rules
 
     def make_live(self, connection_id: ConnectionId, rules: Sequence[MappingRule]) -> None:
         before = {rule.id: rule for rule in self.live(connection_id)}

@@ -9,7 +9,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from shared.adapters.store_connections import stamp, when
@@ -36,7 +36,8 @@ def backwards(at: datetime) -> str:
     return f"{_END - int(at.timestamp() * 1000):013d}-{secrets.token_hex(4)}"
 
 
-def _day(at: datetime) -> str:
+def day_key(at: datetime) -> str:
+    """The partition of a day; later days come first."""
     return str(_FAR_DAY - int(at.astimezone(UTC).strftime("%Y%m%d")))
 
 
@@ -76,7 +77,7 @@ class TableActivityLog:
                 parameters[column] = value
         if since is not None:
             clauses.append("PartitionKey le @day and RowKey lt @since")
-            parameters["day"] = _day(since)
+            parameters["day"] = day_key(since)
             parameters["since"] = f"{_END - int(since.timestamp() * 1000):013d}~"
         if cursor is not None:
             day, slash, row = cursor.partition("/")
@@ -100,7 +101,7 @@ class TableActivityLog:
 
 def _activity_entity(item: Activity) -> Entity:
     return {
-        "PartitionKey": _day(item.at),
+        "PartitionKey": day_key(item.at),
         "RowKey": backwards(item.at),
         "at": stamp(item.at),
         "connectionId": item.connection_id,
@@ -255,16 +256,7 @@ class TableRuns:
             return final
         if waiting:
             run = replace(run, state="waiting")
-        return replace(run, expected_finish=self._expected(run))
-
-    def _expected(self, run: SyncRun) -> datetime | None:
-        """From the pace so far."""
-        decided = run.done + run.failed
-        if run.started_at is None or decided <= 0 or run.seen <= decided:
-            return None
-        now = self._now()
-        pace = (now - run.started_at) / decided
-        return now + min(pace * (run.seen - decided), timedelta(days=30))
+        return run
 
 
 def _run_entity(run: SyncRun) -> Entity:
@@ -326,24 +318,37 @@ class TableFailures:
             )
         )
 
+    def get(self, failure_id: str) -> Failure | None:
+        entity = self._table.get("failure", failure_id)
+        return _failure(entity) if entity else None
+
+    def remove(self, failure_ids: Sequence[str]) -> None:
+        self._table.write_all(
+            [
+                Write({"PartitionKey": "failure", "RowKey": one}, delete=True)
+                for one in dict.fromkeys(failure_ids)
+            ]
+        )
+
     def count(self) -> int:
         return sum(1 for _ in self._rows(["RowKey"]))
 
     def list(self) -> list[Failure]:
-        found = [
-            Failure(
-                id=entity["RowKey"],
-                connection_id=ConnectionId(entity["connectionId"]),
-                at=datetime.fromisoformat(entity["at"]),
-                cause=entity["cause"],
-                sentence=entity["sentence"],
-                next_step=entity["nextStep"],
-                message=joined(entity, "message"),
-                queue=entity["queue"],
-            )
-            for entity in self._rows(None)
-        ]
+        found = [_failure(entity) for entity in self._rows(None)]
         return sorted(found, key=lambda one: one.at, reverse=True)
 
     def _rows(self, select: Sequence[str] | None) -> Any:
         return self._table.query("PartitionKey eq 'failure'", select=select)
+
+
+def _failure(entity: Entity) -> Failure:
+    return Failure(
+        id=entity["RowKey"],
+        connection_id=ConnectionId(entity["connectionId"]),
+        at=datetime.fromisoformat(entity["at"]),
+        cause=entity["cause"],
+        sentence=entity["sentence"],
+        next_step=entity["nextStep"],
+        message=joined(entity, "message"),
+        queue=entity["queue"],
+    )

@@ -1,4 +1,4 @@
-"""Links, record owners and conflicts in the tables.
+"""Links and record owners in the tables.
 
 Links of a connection are one partition, its rows the user ids: a whole message is read and written
 in transactions, and a full sync reads them page by page. Owners are one partition per record type
@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from shared.adapters.store_connections import stamp, when
@@ -20,6 +19,7 @@ from shared.core.model import (
     AccountId,
     Claim,
     ConnectionId,
+    HoldMark,
     Link,
     LinkState,
     LocationId,
@@ -28,7 +28,7 @@ from shared.core.model import (
     RuleId,
     UserId,
 )
-from shared.ports import Conflict, Owner
+from shared.ports import Owner
 
 # Up to here single look-ups in parallel are cheaper than reading the range in between.
 _FEW = 12
@@ -43,6 +43,7 @@ _DIGEST = (
     "fingerprint",
     "reason",
     "oldRecordId",
+    "hold",
     "inConflict",
 )
 
@@ -182,6 +183,7 @@ def _link_entity(link: Link) -> Entity:
         "upn": link.upn,
         "address": link.address,
         "reason": link.reason,
+        "hold": link.hold.value,
         "inConflict": link.in_conflict,
         "updatedAt": stamp(link.updated_at),
     }
@@ -218,6 +220,7 @@ def _link(entity: Entity) -> Link:
         upn=entity.get("upn", ""),
         address=entity.get("address", ""),
         reason=entity.get("reason", ""),
+        hold=HoldMark(entity.get("hold", "")),
         in_conflict=bool(entity.get("inConflict", False)),
         updated_at=when(entity.get("updatedAt")),
         claim=_claim(entity.get("claim")),
@@ -290,40 +293,3 @@ def _owner_entity(record_type: RecordType, record_id: RecordId, owner: Owner) ->
         "connectionId": owner.connection_id,
         "userId": owner.user_id,
     }
-
-
-class TableConflicts:
-    """ports.Conflicts."""
-
-    def __init__(self, storage: Storage) -> None:
-        self._table = storage.table("conflicts")
-
-    def put(self, conflict: Conflict) -> None:
-        self._table.write(
-            Write(
-                {
-                    "PartitionKey": conflict.connection_id,
-                    "RowKey": conflict.user_id,
-                    "recordIds": json.dumps(list(conflict.record_ids)),
-                    "reason": conflict.reason,
-                    "foundAt": stamp(conflict.found_at),
-                }
-            )
-        )
-
-    def remove(self, connection_id: ConnectionId, user_id: UserId) -> None:
-        self._table.write(Write({"PartitionKey": connection_id, "RowKey": user_id}, delete=True))
-
-    def list(self, connection_id: ConnectionId | None = None) -> list[Conflict]:
-        query = "PartitionKey eq @p" if connection_id else ""
-        found = self._table.query(query, parameters={"p": connection_id} if connection_id else {})
-        return [
-            Conflict(
-                connection_id=ConnectionId(entity["PartitionKey"]),
-                user_id=UserId(entity["RowKey"]),
-                record_ids=tuple(RecordId(one) for one in json.loads(entity["recordIds"])),
-                reason=entity["reason"],
-                found_at=datetime.fromisoformat(entity["foundAt"]),
-            )
-            for entity in found
-        ]

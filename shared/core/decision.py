@@ -51,6 +51,13 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Would leave, but too many do at once: a person decides (R20)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Seek:
     """Look for a record by address, else create one.
 
@@ -96,7 +103,7 @@ class FinishMove:
     reason: str
 
 
-Step = FinishMove | Nothing | Remember | Relabel | Forget | Wait | Seek | Compare | TakeOut
+Step = FinishMove | Nothing | Remember | Relabel | Forget | Wait | Hold | Seek | Compare | TakeOut
 
 NO_ADDRESS = "has no usable e-mail address in Entra"
 NO_NAME = "has neither a given name nor a surname nor a display name in Entra"

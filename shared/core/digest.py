@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from shared.core.model import (
     AccountId,
     ConnectionId,
+    HoldMark,
     Link,
     LinkState,
     LocationId,
@@ -24,8 +25,9 @@ from shared.core.model import (
     UserId,
 )
 
-_FORMAT = struct.Struct("<B??qqqq8s8s8s")
+_FORMAT = struct.Struct("<BB??qqqq8s8s8s")
 _STATES = tuple(LinkState)
+_HOLDS = tuple(HoldMark)
 
 
 class LinkDigests:
@@ -42,6 +44,7 @@ class LinkDigests:
         """Remember a link."""
         self._packed[_id(link.user_id)] = _FORMAT.pack(
             _STATES.index(link.state),
+            _HOLDS.index(link.hold),
             link.old_record_id is not None,
             link.in_conflict,
             _number(link.record_id),
@@ -85,6 +88,7 @@ class LinkDigests:
     ) -> Link:
         (
             state,
+            hold,
             moving,
             in_conflict,
             record,
@@ -108,6 +112,7 @@ class LinkDigests:
             location_id=None if location < 0 else LocationId(location),
             fingerprint=fingerprint if _short(fingerprint) == print_ else "?",
             old_record_id=RecordId(0) if moving else None,
+            hold=_HOLDS[hold],
             in_conflict=in_conflict,
             reason=next((one for one in reasons if _short(one) == reason), "?"),
         )

@@ -44,6 +44,7 @@ class UserDelta:
     looks: int = 0
     together: int = 0  # leavers that were read together, over all messages of a run (R20)
     membership: bool = False  # the signal was about a group, which may lag behind (graph.md 3.7)
+    revived: int = 0  # how often it came back from the poison queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class SweepOrder:
     groups: tuple[GroupId, ...] = ()  # groups that Graph notified about
     looks: int = 0
     tries: int = 0
+    revived: int = 0  # how often it came back from the poison queue
 
 
 def encode_user_delta(delta: UserDelta) -> str:
@@ -83,6 +85,7 @@ def encode_user_delta(delta: UserDelta) -> str:
         ("t", delta.tries),
         ("l", delta.looks),
         ("m", delta.membership),
+        ("r", delta.revived),
         ("tg", delta.together),
     ):
         if value:
@@ -107,6 +110,7 @@ def decode_user_delta(text: str) -> UserDelta:
             tries=int(body.get("t", 0)),
             looks=int(body.get("l", 0)),
             membership=bool(body.get("m", False)),
+            revived=int(body.get("r", 0)),
             together=int(body.get("tg", 0)),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -128,6 +132,8 @@ def encode_sweep_order(order: SweepOrder) -> str:
         body["l"] = order.looks
     if order.tries:
         body["t"] = order.tries
+    if order.revived:
+        body["r"] = order.revived
     return json.dumps(body, separators=(",", ":"))
 
 
@@ -144,6 +150,7 @@ def decode_sweep_order(text: str) -> SweepOrder:
             groups=tuple(GroupId(group) for group in body.get("g", [])),
             looks=int(body.get("l", 0)),
             tries=int(body.get("t", 0)),
+            revived=int(body.get("r", 0)),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableMessage("not a sweep order") from error

@@ -95,6 +95,8 @@ class Connection:
     paused: bool = False
     rules_edited_at: datetime | None = None
     compared_edit: datetime | None = None  # the edit by which everybody was last compared
+    resumed_at: datetime | None = None
+    live_rules: str = ""  # the version of the rule set that decisions use
     troubles: tuple[Trouble, ...] = ()
     etag: str = field(default="", compare=False)
 
@@ -219,6 +221,16 @@ class LinkState(StrEnum):
     FAILED = "failed"  # BMS refused; `reason` says why
 
 
+class HoldMark(StrEnum):
+    """What a hold means for one user (R20). Back in scope, it is gone."""
+
+    NONE = ""
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """One worker is writing this user now; nobody else may until `until` (R22).
@@ -253,6 +265,7 @@ class Link:
     upn: str = ""
     address: str = ""
     reason: str = ""
+    hold: HoldMark = HoldMark.NONE
     in_conflict: bool = False  # a conflict of his waits for a person (R9), record or not
     updated_at: datetime | None = None
     claim: Claim | None = None

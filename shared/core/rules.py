@@ -7,6 +7,7 @@ such a rule stays where he is until the group can be read again or a person chan
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,12 @@ from datetime import UTC, datetime
 from shared.core.model import EntraUser, GroupId, MappingRule, RuleId
 
 _NO_DATE = datetime.max.replace(tzinfo=UTC)
+
+
+def version_of(rules: Iterable[MappingRule]) -> str:
+    """A short text that differs whenever the rule set does."""
+    lines = sorted(repr(rule) for rule in rules)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

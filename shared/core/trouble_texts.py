@@ -8,6 +8,7 @@ from datetime import datetime
 from shared.core.model import GroupId, HoldLimit, Trouble
 
 LEAVERS = "leavers"
+MASS_FAILURE = "mass-failure"
 GROUPS = "rule-group"
 ENTRIES = "bms-entry-operations"  # ends when the settings are saved again
 # Troubles of BMS as a whole: they end when BMS takes a write again.
@@ -26,13 +27,24 @@ def unreadable_groups(groups: Sequence[GroupId], at: datetime) -> Trouble:
 
 
 def too_many_leavers(count: int, limit: HoldLimit, at: datetime) -> Trouble:
-    """Deactivations that pass the limit (R20)."""
+    """Deactivations that wait in a hold because they pass the limit (R20)."""
     return Trouble(
         LEAVERS,
-        f"{count} people would be deactivated at once, which is more than the limit allows within "
-        f"24 hours (more than {limit.count} and more than {limit.percent:g} % of the active links, "
-        f"or more than {limit.at_most}). None of them was deactivated.",
-        "Check the groups in Entra and the mapping rules. If they are right, raise the "
-        "connection's holdLimit and start a full sync.",
+        f"{count} people wait to be deactivated: more than the limit allows within 24 hours (more "
+        f"than {limit.count} and more than {limit.percent:g} % of the active links, or more than "
+        f"{limit.at_most}). None of them was deactivated.",
+        "Look at the hold: approve it, approve some of it, or refuse it.",
         at,
+    )
+
+
+def mass_failure(failed: int, of: int, example: str, at: datetime) -> Trouble:
+    """So much goes wrong that going on would only do harm."""
+    return Trouble(
+        MASS_FAILURE,
+        f"{failed} of the last {of} decisions of this connection failed, so it was stopped. The "
+        f"last one: {example}",
+        "Mend the cause, then resume the connection.",
+        at,
+        blocks=True,
     )

@@ -22,6 +22,7 @@ from shared.core.messages import UserDelta, encode_user_delta, pack
 from shared.core.model import (
     Claim,
     ConnectionId,
+    HoldMark,
     Link,
     LinkState,
     Origin,
@@ -57,12 +58,21 @@ from shared.sync.contact_jobs import (
     TakeOver,
 )
 from shared.sync.finding import FindRecords
+from shared.sync.holding import Holding
 from shared.sync.work import CLAIM_LIFE, CLAIM_USE, Told, Work
 
 log = logging.getLogger(__name__)
 
 BMS_DOWN = timedelta(minutes=1)
 _CHUNK = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Who writes to BMS for one lane: its threads, and its share of the hourly limit (R25)."""
+
+    jobs: ContactJobs
+    pool: Executor
 
 
 @dataclass(frozen=True)
@@ -77,9 +87,9 @@ class Acting:
     log: ActivityLog
     queues: Queues
     finding: FindRecords
-    contact_jobs: ContactJobs
-    pool: Executor
-    bulk_pool: Executor  # of its own, so that fresh changes never queue behind bulk ones
+    holding: Holding
+    fresh: Hands
+    bulk: Hands
     now: Now
 
     def act(self, work: Work, jobs: Sequence[Job]) -> None:
@@ -91,6 +101,7 @@ class Acting:
             self._chunk(work, jobs[start : start + _CHUNK])
 
     def _chunk(self, work: Work, jobs: Sequence[Job]) -> None:
+        hands = self.fresh if work.fresh else self.bulk
         taken_at = self.now()
         claimed = self._claim(work, jobs, taken_at)
         owning = self._take_owners(work, claimed)
@@ -102,12 +113,11 @@ class Acting:
 
         def carry_out(job: Job) -> Done | SyncError:
             try:
-                return self.contact_jobs.do(job, before_write)
+                return hands.jobs.do(job, before_write)
             except SyncError as error:
                 return error
 
-        pool = self.bulk_pool if work.bulk else self.pool
-        results = list(pool.map(carry_out, going))
+        results = list(hands.pool.map(carry_out, going))
         finished: list[tuple[Job, Done]] = []
         for job, result in zip(going, results, strict=True):
             if isinstance(result, Done):
@@ -217,6 +227,7 @@ class Acting:
         links: list[Link] = []
         owned: list[tuple[RecordId, Owner]] = []
         entries: list[AddressEntry] = []
+        back: list[UserId] = []
         for job, done in finished:
             user = job.link.user_id
             if done.created and done.record is not None:
@@ -226,8 +237,12 @@ class Acting:
                 owned.append((done.record.id, Owner(work.connection.id, user)))
             elif done.record is not None:
                 self.finding.learn(done.record, done_for=user)
-            after = replace(done.link, in_conflict=False, claim=None, updated_at=now)
+            after = replace(
+                done.link, in_conflict=False, hold=HoldMark.NONE, claim=None, updated_at=now
+            )
             links.append(work.named(after))
+            if job.link.hold and not isinstance(job, Deactivate):
+                back.append(user)
             if done.kind == "unchanged":
                 work.told[user] = Told("nothing", "is up to date")
             else:
@@ -242,6 +257,8 @@ class Acting:
             self.log.add(work.activities)
             work.activities.clear()
         saved = self.links.save(links)
+        if back:
+            self.holding.back(work.connection.id, back)
         left: set[RecordId] = set()
         for job, done in finished:
             if job.link.user_id not in saved:
@@ -261,14 +278,14 @@ class Acting:
             me = Owner(work.connection.id, before.user_id)
             self.owners.release(RecordType.CONTACT, left, me)
         if before.in_conflict:
-            self.conflicts.remove(work.connection.id, before.user_id)
+            self.conflicts.settle(work.connection.id, before.user_id)
         return set() if left is None else {left}
 
     def _settle_conflicts(self, left: set[RecordId]) -> None:
         """A record that somebody left may settle another user's conflict, wherever (R9)."""
         waiting: dict[ConnectionId, list[UserId]] = {}
         for one in self.conflicts.list():
-            if left.intersection(one.record_ids):
+            if one.state == "open" and left.intersection(one.record_ids):
                 waiting.setdefault(one.connection_id, []).append(one.user_id)
         for connection_id, users in waiting.items():
             signal = UserDelta(connection_id, (), Origin.SWEEP, signal_at=self.now())

@@ -9,8 +9,7 @@ done now goes back to the queue with a delay; one user's trouble never stops the
 from __future__ import annotations
 
 import logging
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -19,6 +18,7 @@ from shared.core.decision import (
     Compare,
     FinishMove,
     Forget,
+    Hold,
     Nothing,
     Relabel,
     Remember,
@@ -34,6 +34,7 @@ from shared.core.messages import UserDelta, encode_user_delta
 from shared.core.model import (
     Connection,
     GroupId,
+    HoldMark,
     Link,
     LinkState,
     Origin,
@@ -41,41 +42,36 @@ from shared.core.model import (
     UserId,
 )
 from shared.core.rules import Membership, Placement, place
-from shared.errors import Limited, PersonMustAct, SyncError, TryLater
+from shared.errors import SyncError, TryLater
 from shared.ports import (
     FRESH,
     ActivityLog,
     Conflicts,
     Connections,
     Directories,
-    Failure,
-    Failures,
     Links,
     Look,
     Now,
     Owner,
     Owners,
-    Part,
     Queues,
     Rules,
-    Runs,
 )
 from shared.sync import troubles
 from shared.sync.acting import Acting
 from shared.sync.contact_jobs import Change, Deactivate, EndMove, Job
 from shared.sync.finding import Sought
-from shared.sync.leavers import CountLeavers
+from shared.sync.holding import Holding
+from shared.sync.holding_back import HoldingBack
+from shared.sync.outcomes import Outcomes
+from shared.sync.pacing import Pacing
 from shared.sync.seeking import Seeking
-from shared.sync.work import Told, Work, wait_for_lock
+from shared.sync.work import LOOK_AGAIN, PARKED, Told, Work, wait_for_lock
 
 log = logging.getLogger(__name__)
 
 _FRESH_SLICE = timedelta(seconds=60)
 _BULK_SLICE = timedelta(seconds=20)  # a bulk message ends soon and hands its rest on
-_BACK_OFF = (2, 5, 15, 30, 60, 120, 300, 600)
-_MOST_TRIES = 14
-_LOOK_AGAIN = (3, 15, 60)
-_PARKED = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -88,13 +84,14 @@ class Apply:
     owners: Owners
     conflicts: Conflicts
     log: ActivityLog
-    runs: Runs
-    failures: Failures
     queues: Queues
     directories: Directories
-    leavers: CountLeavers
+    holding_back: HoldingBack
+    holding: Holding
     seeking: Seeking
     acting: Acting
+    outcomes: Outcomes
+    pacing: Pacing
     now: Now
 
     # --- from the queue, or for a person who waits ---------------------------------------------
@@ -105,19 +102,23 @@ class Apply:
         if connection is None or connection.first_sync_at is None:
             return  # deleted meanwhile, or nobody asked for its first sync (R5)
         if not connection.may_write:
-            self.queues.send(queue, encode_user_delta(delta), _PARKED)
+            self.queues.send(queue, encode_user_delta(delta), PARKED)
             return
-        work = self._work(connection, delta, _FRESH_SLICE if queue == FRESH else _BULK_SLICE)
+        wait = self.pacing.wait_before(queue, len(delta.users))
+        if wait is not None:
+            self.outcomes.wait_for_budget(delta, queue, wait)
+            return
+        work = self._work(connection, delta, queue)
         try:
             self._run(work)
         except SyncError as error:
-            self._all_later(work, error)
-        self._report(work, queue)
+            self.outcomes.all_later(work, error)
+        self.outcomes.report(work)
 
     def one(self, connection: Connection, user_id: UserId) -> Told:
         """This one user now. Raises SyncError when it cannot be done at present."""
         delta = UserDelta(connection.id, (user_id,), Origin.PERSON, signal_at=self.now())
-        work = self._work(connection, delta, _FRESH_SLICE)
+        work = self._work(connection, delta, FRESH)
         self._run(work)
         if work.activities:
             self.log.add(work.activities)
@@ -125,23 +126,24 @@ class Apply:
             raise work.later[user_id]
         return work.told.get(user_id, Told("nothing", "is up to date"))
 
-    def _work(self, connection: Connection, delta: UserDelta, time: timedelta) -> Work:
+    def _work(self, connection: Connection, delta: UserDelta, queue: str) -> Work:
         return Work(
             connection=connection,
             delta=delta,
+            queue=queue,
             rules=[
                 rule
-                for rule in self.rules.live(connection.id)
+                for rule in self.rules.live(connection.id, connection.live_rules)
                 if rule.record_type is RecordType.CONTACT
             ],
             directory=self.directories.open(connection),
-            until=self.now() + time,
+            until=self.now() + (_FRESH_SLICE if queue == FRESH else _BULK_SLICE),
             now=self.now,
         )
 
     def _run(self, work: Work) -> None:
         looks = self._gather(work)
-        steps = self._hold_back(work, self._still_theirs(work, self._decide(work, looks)))
+        steps = self.holding_back.of(work, self._still_theirs(work, self._decide(work, looks)))
         self.acting.act(work, self._jobs(work, steps))
 
     # --- gather ------------------------------------------------------------------------------
@@ -255,33 +257,6 @@ class Apply:
                 after[user] = Seek(step.rule, account, only_there, reason=step.reason)
         return after
 
-    def _hold_back(self, work: Work, steps: dict[UserId, Step]) -> dict[UserId, Step]:
-        """R20: leavers of one message are counted together before the first is written."""
-        leaving = {
-            user: step.reason
-            for user, step in steps.items()
-            if isinstance(step, TakeOut) or (isinstance(step, Seek) and step.leaving is not None)
-        }
-        if not leaving:
-            return steps
-        if self.leavers.allow(work.connection, list(leaving), work.delta.together):
-            if work.bulk:
-                troubles.clear_seen(self.connections, work.connection, {trouble_texts.LEAVERS})
-            return steps
-        trouble = trouble_texts.too_many_leavers(
-            len(leaving), work.connection.hold_limit, self.now()
-        )
-        troubles.record(self.connections, work.connection.id, trouble, seen=work.connection)
-        waiting = dict(steps)
-        for user, reason in leaving.items():
-            waiting[user] = Remember(
-                work.link_of(user).state,
-                "hold",
-                f"waits, since too many leave at once: {reason}",
-                True,
-            )
-        return waiting
-
     # --- act: what needs no claim at once, the rest as jobs --------------------------------------
 
     def _jobs(self, work: Work, steps: dict[UserId, Step]) -> list[Job]:
@@ -289,18 +264,24 @@ class Apply:
         saves: list[Link] = []
         gone: list[Link] = []
         sought: list[Sought] = []
+        back: list[UserId] = []
         settled: list[UserId] = []
         for user, step in steps.items():
             link = work.links.get(user)
-            if link is not None and link.in_conflict and _ends_conflict(step):
-                settled.append(user)
-                if isinstance(step, Nothing):
-                    saves.append(replace(link, in_conflict=False))
+            if link is not None and _settles(step):
+                settled += [user] if link.in_conflict else []
+                back += [user] if link.hold else []
             match step:
                 case Nothing() | Wait():
                     work.told[user] = Told("nothing", step.reason)
+                    if link is not None and (link.hold or link.in_conflict):
+                        saves.extend(_nothing_waits(link, step))
                     if self._not_seen_yet(work, link):
                         work.again.append(user)
+                case Hold():
+                    work.tell(user, "hold", step.reason, link)
+                    held = replace(work.link_of(user), hold=HoldMark.WAITING, reason=step.reason)
+                    saves.append(replace(held, updated_at=self.now(), claim=None))
                 case Forget():
                     work.told[user] = Told("nothing", "is in no mapped group")
                     gone += [link] if link is not None else []
@@ -309,7 +290,7 @@ class Apply:
                 case Relabel():
                     work.told[user] = Told("nothing", "another rule wins; BMS stays the same")
                     link_after = replace(work.link_of(user), in_conflict=False, claim=None)
-                    saves.append(replace(link_after, rule_id=step.rule.id))
+                    saves.append(replace(link_after, rule_id=step.rule.id, hold=HoldMark.NONE))
                 case Seek():
                     keys = addresses(work.users[user], work.connection.email_source)
                     sought.append(Sought(user, tuple(keys), step))
@@ -337,10 +318,12 @@ class Apply:
             for link in saves:
                 if link.user_id not in saved:
                     work.decide_again(link.user_id)
+        if back:
+            self.holding.back(work.connection.id, back)
         if gone:
             self.links.remove(gone)
         for user in settled:
-            self.conflicts.remove(work.connection.id, user)
+            self.conflicts.settle(work.connection.id, user)
         if sought:
             jobs.extend(self.seeking.jobs(work, sought))
         return jobs
@@ -348,7 +331,7 @@ class Apply:
     def _not_seen_yet(self, work: Work, link: Link | None) -> bool:
         """A group change was signalled, yet nothing differs: replicas may lag (graph.md 3.7)."""
         signal = work.delta.signal_at
-        if not work.delta.membership or signal is None or work.delta.looks >= len(_LOOK_AGAIN):
+        if not work.delta.membership or signal is None or work.delta.looks >= len(LOOK_AGAIN):
             return False
         return link is None or link.updated_at is None or link.updated_at < signal
 
@@ -365,6 +348,7 @@ class Apply:
                 base,
                 state=step.state,
                 reason=step.reason,
+                hold=HoldMark.NONE,
                 in_conflict=False,
                 fingerprint=base.fingerprint if step.keep_fingerprint else "",
                 updated_at=self.now(),
@@ -372,120 +356,13 @@ class Apply:
             )
         ]
 
-    # --- report --------------------------------------------------------------------------------
 
-    def _report(self, work: Work, queue: str) -> None:
-        if work.activities:
-            self.log.add(work.activities)
-            work.activities.clear()
-        if work.wrote:
-            troubles.clear_seen(self.connections, work.connection, trouble_texts.BMS)
-        delta = work.delta
-        left = list(dict.fromkeys([*work.rest, *work.later]))
-        finished = len(set(delta.users)) - len(left)
-        failed = len(work.failed - set(left))
-        after = replace(delta, done=delta.done + finished - failed, failed=delta.failed + failed)
-        if left:
-            self._send_rest(work, queue, after, left)
-        elif delta.sync:
-            self.runs.part(Part(delta.sync, delta.part, after.done, after.failed, self.now()))
-        if work.again:
-            later = UserDelta(
-                delta.connection_id,
-                tuple(work.again),
-                delta.origin,
-                signal_at=delta.signal_at,
-                upper_bound=delta.upper_bound,
-                membership=True,
-                looks=delta.looks + 1,
-            )
-            delay = timedelta(seconds=_LOOK_AGAIN[delta.looks])
-            self.queues.send(queue, encode_user_delta(later), delay)
-        log.info(
-            "decided connection=%s origin=%s users=%d %s later=%d",
-            work.connection.id,
-            delta.origin.value,
-            len(delta.users),
-            " ".join(f"{kind}={count}" for kind, count in _counts(work.told.values()).items()),
-            len(left),
-        )
-
-    def _send_rest(self, work: Work, queue: str, delta: UserDelta, left: Sequence[UserId]) -> None:
-        """Bring back what could not be done now; `delta` has the progress so far."""
-        errors = list(work.later.values())
-        counting = any(not isinstance(error, TryLater) or error.counts for error in errors)
-        progress = delta.done + delta.failed > work.delta.done + work.delta.failed
-        tries = 0 if progress or not counting else delta.tries + 1
-        rest = replace(delta, users=tuple(left), tries=tries)
-        if tries > _MOST_TRIES:
-            self._give_up(work, queue, rest)
-            return
-        delay = timedelta(0) if work.rest else _delay(errors, tries)
-        self.queues.send(queue, encode_user_delta(rest), delay)
-        if delta.sync:
-            limited = sum(1 for one in errors if isinstance(one, Limited))
-            progress_so_far = Part(
-                delta.sync,
-                delta.part,
-                delta.done,
-                delta.failed,
-                self.now(),
-                waiting_for_budget=limited,
-                finished=False,
-            )
-            self.runs.part(progress_so_far)
-
-    def _give_up(self, work: Work, queue: str, rest: UserDelta) -> None:
-        """After hours of trying, a person looks at it; a full sync tries these users again."""
-        sentence = next((error.sentence for error in work.later.values()), "It kept failing.")
-        self.failures.add(
-            Failure(
-                id=uuid.uuid4().hex,
-                connection_id=work.connection.id,
-                at=self.now(),
-                cause="kept failing",
-                sentence=sentence,
-                next_step="Mend what the sentence names, then start a full sync.",
-                message=encode_user_delta(replace(rest, tries=0)),
-                queue=queue,
-            )
-        )
-        for user in rest.users:
-            work.tell(user, "failure", sentence, work.links.get(user))
-        self.log.add(work.activities)
-        work.activities.clear()
-        if rest.sync:
-            failed = rest.failed + len(rest.users)
-            self.runs.part(Part(rest.sync, rest.part, rest.done, failed, self.now()))
-
-    def _all_later(self, work: Work, error: SyncError) -> None:
-        """Trouble with the whole message: who was not decided comes back."""
-        if isinstance(error, PersonMustAct):
-            trouble = troubles.trouble_of(error, self.now())
-            troubles.record(self.connections, work.connection.id, trouble, seen=work.connection)
-            error = TryLater(error.sentence, _PARKED, counts=False)
-        for user in work.delta.users:
-            if user not in work.told:
-                work.later[user] = error
+def _nothing_waits(link: Link, step: Nothing | Wait) -> Iterable[Link]:
+    """The link without what waited for a person, where that is settled by itself."""
+    if isinstance(step, Nothing):
+        yield replace(link, in_conflict=False, hold=HoldMark.NONE)
 
 
-def _ends_conflict(step: Step) -> bool:
-    """Whether nobody is sought any more, and no job that ends it follows."""
+def _settles(step: Step) -> bool:
+    """Whether neither a hold nor a conflict is left, and no job that says so follows."""
     return isinstance(step, Nothing | Forget | Remember | Relabel)
-
-
-def _counts(told: Iterable[Told]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for one in told:
-        counts[one.kind] = counts.get(one.kind, 0) + 1
-    return counts
-
-
-def _delay(errors: Sequence[SyncError], tries: int) -> timedelta:
-    """How long to leave it: what the other side asked for, else growing waits."""
-    asked = [
-        error.after for error in errors if isinstance(error, TryLater) and error.after is not None
-    ]
-    if asked and len(asked) == len(errors):
-        return min(asked)
-    return timedelta(seconds=_BACK_OFF[min(tries, len(_BACK_OFF) - 1)])

@@ -15,6 +15,7 @@ from typing import Protocol
 from shared.core.messages import SweepOrder, encode_sweep_order
 from shared.core.model import Connection, ConnectionId, HoldLimit, Mode
 from shared.core.signin_trouble import SIGN_IN_CODES
+from shared.core.trouble_texts import MASS_FAILURE
 from shared.errors import BadInput, SyncError
 from shared.ports import (
     SWEEPS,
@@ -30,6 +31,7 @@ from shared.ports import (
 )
 from shared.sync.new_id import new_id
 from shared.sync.re_evaluation import ReEvaluation
+from shared.sync.troubles import without
 
 _DOMAIN = re.compile(
     r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
@@ -177,10 +179,14 @@ class ManageConnections:
     def resume(self, connection_id: str) -> Changed:
         """It goes on: subscriptions are made anew, and a sweep reads what was missed."""
         before = self.get(connection_id)
-        after = self.connections.update(before.id, lambda now: replace(now, paused=False))
+        at = self.now()
+        after = self.connections.update(
+            before.id,
+            lambda now: replace(without(now, {MASS_FAILURE}), paused=False, resumed_at=at),
+        )
         if after is None:
             raise _unknown()
-        if before.paused and after.may_read:
+        if not before.may_read and after.may_read:
             self._send(after.id, "subscriptions")
             self._send(after.id, "sweep")
         return Changed(after)

@@ -24,6 +24,8 @@ from shared.core.model import (
     EntraUser,
     GroupId,
     GroupState,
+    HoldMark,
+    Link,
     LinkState,
     MappingRule,
     Origin,
@@ -32,7 +34,7 @@ from shared.core.model import (
     SyncId,
     UserId,
 )
-from shared.core.rules import Placement, in_order, refusal
+from shared.core.rules import Placement, in_order, refusal, version_of
 from shared.core.signin_trouble import SIGN_IN_CODES
 from shared.errors import SyncError, TryLater
 from shared.ports import (
@@ -56,6 +58,8 @@ log = logging.getLogger(__name__)
 _PART = 100
 _GROUP_WAIT = timedelta(seconds=3)
 _PATIENCE = 3  # tries before a missing group is believed
+# A person has said, or is to say, what becomes of these (R20).
+_DECIDED = (HoldMark.WAITING, HoldMark.REFUSED)
 # A person's unsettled conflict is looked at again with an index of at most this age.
 _CONFLICT_AGE = timedelta(minutes=10)
 
@@ -201,6 +205,8 @@ class FullSync:
         self._refuse_older(connection)
         self.rules.make_live(connection.id, checked)
         self._refuse_older(connection)
+        if (version := version_of(checked)) != connection.live_rules:
+            self.connections.update(connection.id, lambda now: replace(now, live_rules=version))
         unreadable = {
             rule.group_id
             for rule in checked
@@ -291,12 +297,16 @@ class FullSync:
             on_leave=run.connection.on_leave,
             match_scope=run.connection.match_scope,
         )
-        if isinstance(step, Nothing) and not (link is not None and link.in_conflict):
+        unsettled = link is not None and (link.hold or link.in_conflict)
+        if isinstance(step, Nothing) and not unsettled:
             run.unchanged += 1
             return
         if isinstance(step, Seek):
             conflict = link is not None and link.state is LinkState.CONFLICT
             self._need_index(run, run.began - _CONFLICT_AGE if conflict else run.began)
+            if step.leaving is not None and link is not None and link.hold in _DECIDED:
+                run.unchanged += 1
+                return
             if step.leaving is not None:
                 run.leaving.append(user.id)  # his old record goes: counted with the leavers (R17)
                 return
@@ -311,7 +321,7 @@ class FullSync:
                 user_id, rules=run.rules, fingerprint="", reasons=(placement.reason,)
             )
             if link is not None and link.record_id is not None:
-                if link.state is LinkState.ACTIVE or link.old_record_id is not None:
+                if _stays_to_be_taken_out(link):
                     leaving.append(user_id)
                 else:
                     run.unchanged += 1
@@ -326,16 +336,12 @@ class FullSync:
         for link in run.digests.left(run.rules):
             if link.record_id is None:
                 self._queue(run, link.user_id)
-            elif (
-                link.state is LinkState.ACTIVE or link.old_record_id is not None
-            ) and link.rule_id not in run.unknown:
+            elif _stays_to_be_taken_out(link) and link.rule_id not in run.unknown:
                 leaving.append(link.user_id)
             else:
                 continue  # left long ago, or his group cannot be read
             run.seen += 1
         self._flush(run)
-        if not leaving:
-            troubles.clear_seen(self.connections, run.connection, {trouble_texts.LEAVERS})
         # Together, so that they are counted together before the first is written (R20).
         together = replace(self._delta(run), together=len(leaving))
         for delta in pack(together, leaving):
@@ -365,6 +371,12 @@ class FullSync:
         run.parts += 1
         part = f"{run.attempt}-{run.parts:05d}"
         self.queues.send(queue, encode_user_delta(replace(delta, part=part)))
+
+
+def _stays_to_be_taken_out(link: Link) -> bool:
+    """Whether this leaver's record is still to be deactivated, as far as nobody decided on it."""
+    active = link.state is LinkState.ACTIVE or link.old_record_id is not None
+    return active and link.hold not in _DECIDED
 
 
 def _mark(user_id: UserId) -> bytes:

@@ -19,6 +19,7 @@ from shared.ports import (
     Runs,
 )
 from shared.sync.connections import existing
+from shared.sync.pacing import Pacing
 
 _LOOK_BACK = 50  # runs of the connection; one that still goes on is among the newest
 
@@ -41,6 +42,7 @@ class OrderSync:
     runs: Runs
     bms_settings: BmsSettingsStore
     queues: Queues
+    pacing: Pacing
     now: Now
     new_id: NewId  # of runs: their ids sort newest first
 
@@ -76,7 +78,7 @@ class OrderSync:
         run = self.runs.get(SyncId(sync_id))
         if run is None:
             raise BadInput(404, "There is no sync with this id: see the list of syncs.")
-        return run
+        return replace(run, expected_finish=self.pacing.expected_finish(run))
 
     def page(
         self, connection_id: str | None, limit: int, cursor: str | None

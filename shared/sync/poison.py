@@ -1,36 +1,50 @@
-"""What a queue gave up on becomes a failure that a person can read and replay (R24).
+"""What a queue gave up on: worked on again a few times, then a failure for a person (R24).
 
-Nothing here raises: a poison queue's own message would never come back.
+A message ends here when its worker died five times over it, or when something in it made the
+worker raise five times; from outside the two look alike. A worker that died says nothing about the
+message, so it goes back to work by itself, later each time. Nothing here raises: a poison queue's
+own message would never come back.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
-from shared.core.messages import UnreadableMessage, decode_sweep_order, decode_user_delta
-from shared.core.model import ConnectionId, SyncId
+from shared.core.messages import (
+    UnreadableMessage,
+    decode_sweep_order,
+    decode_user_delta,
+    encode_sweep_order,
+    encode_user_delta,
+)
+from shared.core.model import ConnectionId
 from shared.errors import SyncError
-from shared.ports import SWEEPS, Connections, Failure, Failures, Now, Part, Runs
+from shared.ports import SWEEPS, Failure, Failures, Now, Part, Queues, Runs
 
 log = logging.getLogger(__name__)
+
+_AGAIN = (timedelta(seconds=30), timedelta(minutes=5), timedelta(minutes=30))
 
 
 @dataclass(frozen=True, slots=True)
 class Poison:
     """The use case behind the poison queues."""
 
-    connections: Connections
     runs: Runs
     failures: Failures
+    queues: Queues
     now: Now
 
     def handle(self, queue: str, text: str) -> None:
-        """Keep the message as a failure, and end its part of a sync."""
+        """Send it back to work, or keep it as a failure and end its part of a sync."""
         connection_id = ConnectionId("")
         try:
-            connection_id = self._end_run(queue, text)
+            revived, connection_id = self._revived(queue, text)
+            if revived:
+                return
         except UnreadableMessage:
             log.error("a message of %s cannot be read", queue)
         except SyncError as error:
@@ -42,20 +56,28 @@ class Poison:
                 at=self.now(),
                 cause="poison",
                 sentence=f"A message of the queue {queue} failed every time it was tried.",
-                next_step="Look at the app's log for the cause, mend it, then start a full sync.",
+                next_step="Look at the app's log for the cause and mend it, then replay this.",
                 message=text,
                 queue=queue,
             )
         )
 
-    def _end_run(self, queue: str, text: str) -> ConnectionId:
+    def _revived(self, queue: str, text: str) -> tuple[bool, ConnectionId]:
         if queue == SWEEPS:
             order = decode_sweep_order(text)
+            if order.revived < len(_AGAIN):
+                again = encode_sweep_order(replace(order, revived=order.revived + 1))
+                self.queues.send(queue, again, _AGAIN[order.revived])
+                return True, order.connection_id
             if order.sync is not None:
                 self.runs.failed(order.sync, self.now(), "It failed every time it was tried.")
-            return order.connection_id
+            return False, order.connection_id
         delta = decode_user_delta(text)
+        if delta.revived < len(_AGAIN):
+            back = encode_user_delta(replace(delta, revived=delta.revived + 1))
+            self.queues.send(queue, back, _AGAIN[delta.revived])
+            return True, delta.connection_id
         if delta.sync is not None:
             failed = delta.failed + len(delta.users)
-            self.runs.part(Part(SyncId(delta.sync), delta.part, delta.done, failed, self.now()))
-        return delta.connection_id
+            self.runs.part(Part(delta.sync, delta.part, delta.done, failed, self.now()))
+        return False, delta.connection_id

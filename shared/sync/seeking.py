@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.core.matching import Ambiguous, Found, NotFound, key
-from shared.core.model import Link, LinkState, UserId
+from shared.core.matching import Ambiguous, Candidate, Found, NotFound, key
+from shared.core.messages import UserDelta, encode_user_delta
+from shared.core.model import Link, LinkState, Origin, RecordId, RecordType, UserId
 from shared.errors import TryLater
-from shared.ports import Conflict, Conflicts, Links, Now
+from shared.ports import FRESH, Conflict, Conflicts, Links, Now, Owner, Owners, Queues
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.contact_jobs import Create, Job, TakeOver
 from shared.sync.finding import Answer, FindRecords, Sought, creating_elsewhere
@@ -24,9 +25,11 @@ class Seeking:
     """Matches users and makes their jobs."""
 
     links: Links
+    owners: Owners
     conflicts: Conflicts
     reading: ReadAddresses
     finding: FindRecords
+    queues: Queues
     now: Now
 
     def jobs(self, work: Work, sought: Sequence[Sought]) -> list[Job]:
@@ -44,7 +47,7 @@ class Seeking:
                 left = (lock.creating_until or now) - now
                 work.later[one.user_id] = TryLater(sentence, wait_for_lock(left), counts=False)
             elif isinstance(answer.match, Ambiguous):
-                self._conflict(work, one, answer.match)
+                jobs.extend(self._choice(work, one, answer, answer.match))
             else:
                 jobs.append(self._job(work, one, answer))
         return jobs
@@ -96,6 +99,84 @@ class Seeking:
             answer.former_owner,
             step.leaving,
         )
+
+    def _choice(self, work: Work, one: Sought, answer: Answer, found: Ambiguous) -> list[Job]:
+        """What a person chose for these very records; else it becomes a conflict (R9)."""
+        known = self.conflicts.get(work.connection.id, one.user_id)
+        if (
+            known is None
+            or known.state != "resolved"
+            or set(known.record_ids) != set(found.record_ids)
+        ):
+            self._conflict(work, one, found)
+            return []
+        if known.ignore:
+            self._leave_out(work, one)
+            return []
+        if known.create:
+            answer = replace(answer, match=NotFound())
+        else:
+            chosen = next(
+                (
+                    candidate
+                    for entry in answer.entries.values()
+                    for candidate in entry.known
+                    if candidate.record_id == known.chosen
+                ),
+                None,
+            )
+            if chosen is None:
+                self._conflict(work, one, found)
+                return []
+            candidate = Candidate(chosen.record_id, chosen.account_id, chosen.is_active)
+            elsewhere = chosen.account_id != one.step.account_id
+            found_again = Found(candidate, one.keys[0], elsewhere)
+            answer = replace(answer, match=found_again, former_owner=None)
+            self._take_from_former(work, one, chosen.record_id)
+        return [self._job(work, one, answer)]
+
+    def _leave_out(self, work: Work, one: Sought) -> None:
+        link = work.link_of(one.user_id)
+        reason = "a person chose to leave this user out"
+        work.told[one.user_id] = Told("skip", reason)
+        if link.state is LinkState.SKIPPED and link.reason == reason:
+            return
+        state = LinkState.SKIPPED if link.record_id is None else link.state
+        after = replace(link, state=state, reason=reason, updated_at=self.now(), claim=None)
+        if self.links.save([work.named(after)]):
+            work.tell(one.user_id, "skip", reason, link)
+        else:
+            work.decide_again(one.user_id)
+
+    def _take_from_former(self, work: Work, one: Sought, record_id: RecordId) -> None:
+        """A person gave this user another one's record: the other has none from here on."""
+        owner = self.owners.get_many(RecordType.CONTACT, [record_id]).get(record_id)
+        me = Owner(work.connection.id, one.user_id)
+        if owner is None or owner == me:
+            return
+        link = self.links.get(owner.connection_id, owner.user_id)
+        if link is not None and link.record_id == record_id:
+            reason = "a person gave this record to another user"
+            self.links.save(
+                [
+                    replace(
+                        link,
+                        state=LinkState.PENDING,
+                        record_id=None,
+                        account_id=None,
+                        rule_account_id=None,
+                        fingerprint="",
+                        written={},
+                        reason=reason,
+                        claim=None,
+                    )
+                ]
+            )
+        self.owners.release(RecordType.CONTACT, record_id, owner)
+        delta = UserDelta(
+            owner.connection_id, (owner.user_id,), Origin.PERSON, signal_at=self.now()
+        )
+        self.queues.send(FRESH, encode_user_delta(delta), timedelta(seconds=5))
 
     def _conflict(self, work: Work, one: Sought, found: Ambiguous) -> None:
         """A person must choose (R9); nothing is written to BMS."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from shared.core.model import Activity, Connection, ConnectionId, Origin, Subscription
+from shared.core.signin_trouble import SIGN_IN_CODES
+from shared.core.trouble_texts import BMS
 from shared.errors import SyncError
 from shared.ports import (
     ActivityLog,
     BmsSettingsStore,
+    Budget,
     Connections,
+    EndpointBudget,
     Failures,
     Now,
     Queues,
@@ -40,13 +44,18 @@ class Freshness:
 
 
 @dataclass(frozen=True, slots=True)
-class SecretEnd:
-    """When a connection's client secret ends. `notice`: 30, 14 or 3 days before; 0 when over."""
+class Credential:
+    """One thing that can end (R30): when, or what is wrong with it already.
 
-    connection: Connection
-    ends_on: date
-    days_left: int
-    notice: int | None
+    `notice`: 30, 14 or 3 days before the end, 0 when it is over or refused.
+    """
+
+    kind: str  # "secret" | "sign-in" | "subscription" | "bms"
+    connection: Connection | None
+    ends_on: date | None = None
+    days_left: int | None = None
+    notice: int | None = None
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +67,9 @@ class Status:
     freshness: Freshness
     backlog: dict[str, int]
     failures: int
-    secrets: tuple[SecretEnd, ...]
+    credentials: tuple[Credential, ...]
     bms_is_set: bool
+    budget: tuple[EndpointBudget, ...] = ()
 
 
 @dataclass
@@ -95,22 +105,23 @@ class ReadStatus:
     queues: Queues
     failures: Failures
     bms_settings: BmsSettingsStore
+    budget: Budget
     now: Now
 
     def read(self) -> Status:
         """How it goes now."""
         connections = sorted(self.connections.list(), key=lambda each: (each.created_at, each.id))
         now = self.now()
+        subscriptions = {each.id: tuple(self.sweeps.subscriptions(each.id)) for each in connections}
         return Status(
             last_sweeps=self.sweeps.last_sweeps(),
-            connections=tuple(
-                (each, tuple(self.sweeps.subscriptions(each.id))) for each in connections
-            ),
+            connections=tuple((each, subscriptions[each.id]) for each in connections),
             freshness=self._freshness(now),
             backlog=self.queues.backlog(),
             failures=self.failures.count(),
-            secrets=credential_calendar(connections, now.date()),
+            credentials=credential_calendar(connections, now.date(), subscriptions),
             bms_is_set=self.bms_settings.get() is not None,
+            budget=tuple(self.budget.view()),
         )
 
     def _freshness(self, now: datetime) -> Freshness:
@@ -143,20 +154,44 @@ def freshness(rows: Sequence[Activity], *, complete: bool) -> Freshness:
     )
 
 
-def credential_calendar(connections: Sequence[Connection], today: date) -> tuple[SecretEnd, ...]:
-    """When each known client secret ends, the next one first."""
-    ends = []
+def credential_calendar(
+    connections: Sequence[Connection],
+    today: date,
+    subscriptions: Mapping[ConnectionId, Sequence[Subscription]] | None = None,
+) -> tuple[Credential, ...]:
+    """Everything that can end, what is wrong or ends next first (R30)."""
+    found: list[Credential] = []
+    bms = None
     for connection in connections:
-        if not connection.secret_expires_on:
-            continue
-        ends_on = date.fromisoformat(connection.secret_expires_on)
-        left = (ends_on - today).days
-        if left < 0:
-            notice: int | None = 0
-        else:
-            notice = next((days for days in _NOTICES if left <= days), None)
-        ends.append(SecretEnd(connection, ends_on, left, notice))
-    return tuple(sorted(ends, key=lambda each: each.ends_on))
+        if connection.secret_expires_on:
+            ends_on = date.fromisoformat(connection.secret_expires_on)
+            words = "the client secret of the app registration"
+            found.append(_ending("secret", connection, ends_on, today, words))
+        for trouble in connection.troubles:
+            if trouble.code in SIGN_IN_CODES:
+                found.append(Credential("sign-in", connection, notice=0, words=trouble.reason))
+            elif trouble.code in BMS:
+                bms = Credential("bms", None, notice=0, words=trouble.reason)
+        for one in (subscriptions or {}).get(connection.id, ()):
+            words = f"the subscription on {one.resource}, which the app extends by itself"
+            ends_on = one.expires_at.date()
+            found.append(_ending("subscription", connection, ends_on, today, words, (3,)))
+    if bms is not None:
+        found.append(bms)
+    return tuple(sorted(found, key=lambda each: (each.notice != 0, each.ends_on or today)))
+
+
+def _ending(
+    kind: str,
+    connection: Connection,
+    ends_on: date,
+    today: date,
+    words: str,
+    notices: Sequence[int] = _NOTICES,
+) -> Credential:
+    left = (ends_on - today).days
+    notice = 0 if left < 0 else next((days for days in notices if left <= days), None)
+    return Credential(kind, connection, ends_on, left, notice, words)
 
 
 def _share(seconds: Sequence[float], percent: int) -> float | None:

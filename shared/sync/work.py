@@ -20,13 +20,16 @@ from shared.core.model import (
     UserId,
 )
 from shared.errors import SyncError, TryLater
-from shared.ports import Directory, Now, Owner
+from shared.ports import FRESH, Directory, Now, Owner
 
 # No write to BMS begins later than this after the claim was taken; a call ends within 64 s, all its
 # tries together, so that a claim that has run out proves that its worker writes no more, with room
 # for clocks that differ by half a minute.
 CLAIM_USE = timedelta(seconds=45)
 CLAIM_LIFE = timedelta(seconds=150)
+# Seconds after which a signalled change that does not show yet is looked for again (graph.md 3.7).
+LOOK_AGAIN = (3, 15, 60)
+PARKED = timedelta(minutes=2)  # what waits for a person looks again so often
 
 
 def wait_for_lock(left: timedelta) -> timedelta:
@@ -53,6 +56,7 @@ class Work:
 
     connection: Connection
     delta: UserDelta
+    queue: str
     rules: Sequence[MappingRule]
     directory: Directory
     until: datetime
@@ -73,6 +77,11 @@ class Work:
     def bulk(self) -> bool:
         """Whether many users are compared, so that BMS is not asked one by one (R6)."""
         return self.delta.origin in (Origin.FULL, Origin.RULES)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether BMS's share for fresh changes pays for it (R25)."""
+        return self.queue == FRESH
 
     def link_of(self, user: UserId) -> Link:
         """The user's link, or the beginning of one."""

@@ -9,11 +9,13 @@ from typing import Any
 from infra.local.bms.control import BmsControl
 from infra.local.bms.process import BmsProcess
 from shared.adapters.bms import BmsApi
+from shared.adapters.bms_budget import BmsBudget, SavedLimit
 from shared.adapters.bms_session import BmsSession
 from shared.adapters.http_session import PooledSession
 from shared.core.model import AccountId, BmsSettings, Contact, RecordId
 from shared.ports import BMS_PASSWORD, NewContact
 from tests.fakes import Clock, FakeBmsSettings, FakeVault
+from tests.real_storage import RealStorage
 
 SIGN_IN = "POST /v2/security/authenticate"
 CREATE, PATCH = "POST /v2/crm/contacts/summary", "PATCH /v2/crm/contacts/{id}"
@@ -27,6 +29,7 @@ class BmsWire:
     """The adapter, signed in to a fresh tenant with one account."""
 
     process: BmsProcess
+    storage: RealStorage
     clock: Clock = field(default_factory=lambda: Clock(datetime.now(UTC)))
     vault: FakeVault = field(default_factory=lambda: FakeVault({BMS_PASSWORD: PASSWORD}))
 
@@ -38,7 +41,9 @@ class BmsWire:
 
     def another(self) -> BmsApi:
         """Another process of the app."""
-        session = BmsSession(PooledSession(), self.settings, self.vault, self.clock)
+        limit = SavedLimit(self.settings, self.clock)
+        budget = BmsBudget(self.storage.opened(), limit, self.clock)
+        session = BmsSession(PooledSession(), self.settings, self.vault, budget, self.clock)
         return BmsApi(session, self.clock)
 
     def calls(self, endpoint: str) -> int:

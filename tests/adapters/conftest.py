@@ -8,6 +8,7 @@ from infra.local.bms.process import BmsProcess
 from infra.local.entra.control import EntraControl, running
 from tests.adapters.bms_adapter import BmsWire
 from tests.adapters.entra_wire import Wire, a_wire
+from tests.real_storage import RealStorage
 
 
 @pytest.fixture(scope="package")
@@ -22,8 +23,8 @@ def wire(entra_process: EntraControl) -> Wire:
 
 
 @pytest.fixture
-def bms_wire(bms: BmsProcess) -> Iterator[BmsWire]:
-    one = BmsWire(bms)
+def bms_wire(bms: BmsProcess, real_storage: RealStorage) -> Iterator[BmsWire]:
+    one = BmsWire(bms, real_storage)
     yield one
     methods = {line["method"] for line in one.control.log()}
     assert methods <= {"GET", "POST", "PATCH"}, "never PUT, never DELETE (R16)"

@@ -317,17 +317,6 @@ def test_a_failed_run_says_why_and_ignores_what_comes_after(runs: TableRuns) -> 
     assert (run.state, run.reason, run.finished_at) == ("failed", AWKWARD, LONG_AGO + HOUR)
 
 
-def test_a_run_foretells_its_end_from_its_pace(runs: TableRuns, clock: Clock) -> None:
-    runs.add(a_run())
-    runs.started(RUN, LONG_AGO, "one")
-    runs.all_read(RUN, seen=100, unchanged=0, parts=2)
-    assert standing(runs).expected_finish is None
-    runs.part(a_part(1, done=25))
-    clock.pass_(HOUR)
-
-    assert standing(runs).expected_finish == LONG_AGO + 4 * HOUR
-
-
 def test_runs_are_listed_newest_first_and_page(runs: TableRuns) -> None:
     ids = [SyncId(backwards(LONG_AGO + number * HOUR)) for number in range(5)]
     for run_id in ids:

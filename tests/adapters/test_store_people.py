@@ -9,7 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.adapters.store_people import TableConflicts, TableLinks, TableOwners
+from shared.adapters.store_decisions import TableConflicts
+from shared.adapters.store_people import TableLinks, TableOwners
 from shared.adapters.tables import Storage
 from shared.core.model import (
     AccountId,
@@ -312,8 +313,21 @@ def test_a_conflict_comes_back_until_it_is_settled_r9(storage: Storage) -> None:
     conflicts.put(replace(one, connection_id=TWO))
     assert conflicts.list(ONE) == [one]
 
-    conflicts.remove(ONE, one.user_id)
-    conflicts.remove(ONE, one.user_id)
+    conflicts.settle(ONE, one.user_id)
+    conflicts.settle(ONE, one.user_id)
 
     assert conflicts.list(ONE) == []
     assert len(conflicts.list(TWO)) == 1
+
+
+def test_what_a_person_chose_is_remembered_when_the_conflict_is_settled_r9(
+    storage: Storage,
+) -> None:
+    conflicts = TableConflicts(storage)
+    one = Conflict(ONE, a_user_id("ada"), (RecordId(5), RecordId(3)), AWKWARD, LATER)
+    chosen = replace(one, state="resolved", chosen=RecordId(3))
+    conflicts.put(chosen)
+
+    conflicts.settle(ONE, one.user_id)
+
+    assert conflicts.get(ONE, one.user_id) == chosen

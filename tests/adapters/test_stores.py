@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 
 from shared.adapters.store_connections import TableConnections, TableRules
-from shared.adapters.store_people import TableConflicts, TableLinks, TableOwners
+from shared.adapters.store_decisions import TableConflicts
+from shared.adapters.store_people import TableLinks, TableOwners
 from shared.adapters.store_sweeps import (
     TableBmsSettings,
     TablePendingSignIns,

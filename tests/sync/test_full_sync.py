@@ -143,7 +143,7 @@ def test_movers_of_a_rule_change_are_counted_together_too_r17_r20(world: World) 
     assert world.troubles() == [trouble_texts.LEAVERS]
 
 
-def test_the_trouble_ends_when_the_limit_is_raised_and_all_is_done_r20(world: World) -> None:
+def test_who_waits_in_a_hold_waits_for_a_person_even_with_a_higher_limit_r20(world: World) -> None:
     people = [world.hire(f"u{number}") for number in range(8)]
     world.full_sync()
     for user in people:
@@ -154,6 +154,13 @@ def test_the_trouble_ends_when_the_limit_is_raised_and_all_is_done_r20(world: Wo
 
     world.full_sync()
     world.full_sync()
+
+    assert len(world.bms.contacts(is_active=True)) == 8
+    assert world.troubles() == [trouble_texts.LEAVERS]
+
+    (hold,) = world.worker.holds.list()
+    world.worker.holding.approve(hold.id, None)
+    world.deliver()
 
     assert world.bms.contacts(is_active=True) == []
     assert world.troubles() == []

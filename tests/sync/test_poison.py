@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from shared.core.messages import SweepOrder, UserDelta, encode_sweep_order, encode_user_delta
+from shared.core.messages import (
+    SweepOrder,
+    UserDelta,
+    decode_sweep_order,
+    decode_user_delta,
+    encode_sweep_order,
+    encode_user_delta,
+)
 from shared.core.model import Origin, SyncId, SyncRun
 from shared.errors import SyncError, TryLater
 from shared.ports import FRESH, SWEEPS, Part
 from shared.sync.poison import Poison
-from tests.builders import CONNECTION, a_connection, a_user_id
-from tests.fakes import START, Clock, FakeConnections, FakeFailures, FakeRuns
+from tests.builders import CONNECTION, a_user_id
+from tests.fakes import START, Clock, FakeFailures, FakeQueues, FakeRuns
 
 RUN = SyncId("run")
 DELTA = UserDelta(
@@ -23,7 +30,9 @@ DELTA = UserDelta(
     part="one-00001",
     done=5,
     failed=1,
+    revived=3,
 )
+ORDER = SweepOrder(CONNECTION, "full", sync=RUN, revived=3)
 
 
 @dataclass
@@ -40,11 +49,11 @@ class DownRuns(FakeRuns):
 class Room:
     runs: DownRuns = field(default_factory=DownRuns)
     failures: FakeFailures = field(default_factory=FakeFailures)
+    queues: FakeQueues = field(default_factory=FakeQueues)
 
     def __post_init__(self) -> None:
         self.runs.add(SyncRun(RUN, CONNECTION, "full", "running", START))
-        connections = FakeConnections({CONNECTION: a_connection()})
-        self.poison = Poison(connections, self.runs, self.failures, Clock())
+        self.poison = Poison(self.runs, self.failures, self.queues, Clock())
 
 
 @pytest.fixture
@@ -71,9 +80,32 @@ def test_its_part_of_a_sync_ends_with_its_users_failed(room: Room) -> None:
 
 
 def test_a_sync_whose_order_is_poison_has_failed(room: Room) -> None:
-    room.poison.handle(SWEEPS, encode_sweep_order(SweepOrder(CONNECTION, "full", sync=RUN)))
+    room.poison.handle(SWEEPS, encode_sweep_order(ORDER))
 
     assert room.runs.held[RUN].state == "failed"
+
+
+def test_a_message_comes_back_by_itself_three_times_later_each_time(room: Room) -> None:
+    text = encode_user_delta(replace(DELTA, revived=0))
+
+    for _ in range(3):
+        room.poison.handle(FRESH, text)
+        queue, text, delay = room.queues.sent[-1]
+        assert (queue, delay is not None) == (FRESH, True)
+
+    delays = [delay for _, _, delay in room.queues.sent if delay is not None]
+    assert delays == sorted(delays)
+    assert len(set(delays)) == 3
+    assert room.failures.held == []
+    assert decode_user_delta(text) == DELTA
+
+
+def test_a_sweep_order_comes_back_by_itself_too(room: Room) -> None:
+    room.poison.handle(SWEEPS, encode_sweep_order(replace(ORDER, revived=0)))
+
+    [(queue, text, _)] = room.queues.sent
+    assert (queue, decode_sweep_order(text)) == (SWEEPS, replace(ORDER, revived=1))
+    assert room.runs.held[RUN].state == "running"
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "null", '{"v":9}'])

@@ -19,12 +19,14 @@ from typing import Any, TypeVar, cast
 from infra.local.bms.control_values import AccountState, ContactState
 from infra.local.bms.process import BmsProcess
 from shared.adapters.bms import BmsApi
+from shared.adapters.bms_budget import BmsBudget, SavedLimit
 from shared.adapters.bms_session import BmsSession
 from shared.adapters.http_session import PooledSession
 from shared.adapters.store_connections import TableConnections, TableRules
+from shared.adapters.store_decisions import TableConflicts, TableHolds
 from shared.adapters.store_index import TableAddressIndex
 from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns
-from shared.adapters.store_people import TableConflicts, TableLinks, TableOwners
+from shared.adapters.store_people import TableLinks, TableOwners
 from shared.adapters.store_sweeps import TableSweepState, TableWindows
 from shared.core.messages import (
     SweepOrder,
@@ -48,13 +50,17 @@ from shared.core.model import (
 )
 from shared.errors import SyncError
 from shared.ports import BMS_PASSWORD, BULK, FRESH, LEAVERS, SWEEPS, Look
-from shared.sync.acting import Acting
+from shared.sync.acting import Acting, Hands
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.apply import Apply
 from shared.sync.contact_jobs import ContactJobs
 from shared.sync.finding import FindRecords
 from shared.sync.full_sync import FullSync
+from shared.sync.holding import Holding
+from shared.sync.holding_back import HoldingBack
 from shared.sync.leavers import CountLeavers
+from shared.sync.outcomes import Outcomes
+from shared.sync.pacing import Pacing
 from shared.sync.seeking import Seeking
 from tests.builders import CONNECTION, a_connection, a_group, a_group_id, a_rule, a_user
 from tests.fakes import (
@@ -183,11 +189,15 @@ class Worker:
         self.failures = tapped("failures", TableFailures(storage))
         self.state = tapped("state", TableSweepState(storage))
         self.queues = tapped("queues", world.inbox)
-        session = BmsSession(PooledSession(), world.bms_settings, world.vault, clock)
+        self.holds = tapped("holds", TableHolds(storage))
+        budget = BmsBudget(storage, SavedLimit(world.bms_settings, clock), clock)
+        session = BmsSession(PooledSession(), world.bms_settings, world.vault, budget, clock)
         self.bms = tapped("bms", BmsApi(session, clock))
 
         reading = ReadAddresses(self.index, self.bms, clock)
         finding = FindRecords(self.index, self.owners, self.links, self.bms)
+        self.holding = Holding(self.connections, self.holds, self.links, self.queues, clock)
+        hands = Hands(ContactJobs(self.bms), world.pool)
         self.apply = Apply(
             connections=self.connections,
             rules=self.rules,
@@ -195,12 +205,13 @@ class Worker:
             owners=self.owners,
             conflicts=self.conflicts,
             log=self.log,
-            runs=self.runs,
-            failures=self.failures,
             queues=self.queues,
             directories=world.directories,
-            leavers=CountLeavers(self.windows, self.links, clock),
-            seeking=Seeking(self.links, self.conflicts, reading, finding, clock),
+            holding_back=HoldingBack(CountLeavers(self.windows, self.links, clock), self.holding),
+            holding=self.holding,
+            seeking=Seeking(
+                self.links, self.owners, self.conflicts, reading, finding, self.queues, clock
+            ),
             acting=Acting(
                 connections=self.connections,
                 links=self.links,
@@ -210,11 +221,15 @@ class Worker:
                 log=self.log,
                 queues=self.queues,
                 finding=finding,
-                contact_jobs=ContactJobs(self.bms),
-                pool=world.pool,
-                bulk_pool=world.pool,
+                holding=self.holding,
+                fresh=hands,
+                bulk=hands,
                 now=clock,
             ),
+            outcomes=Outcomes(
+                self.connections, self.log, self.runs, self.failures, self.queues, clock
+            ),
+            pacing=Pacing(budget, clock),
             now=clock,
         )
         self.full_sync = FullSync(

@@ -21,11 +21,15 @@ from shared.core.model import (
 )
 from shared.ports import BMS_PASSWORD, SignInStart, application_key
 from shared.sync.bms_settings import ManageBms
+from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
+from shared.sync.holding import Holding
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.order_sync import OrderSync
+from shared.sync.pacing import Pacing
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.records import Records
+from shared.sync.replaying import Replaying
 from shared.sync.status import Health, ReadStatus
 from shared.sync.users import Users
 from shared.sync.work import Told
@@ -36,10 +40,12 @@ from tests.fakes import (
     Clock,
     FakeActivityLog,
     FakeBmsSettings,
+    FakeBudget,
     FakeConflicts,
     FakeConnections,
     FakeDirectories,
     FakeFailures,
+    FakeHolds,
     FakeLinks,
     FakeQueues,
     FakeRules,
@@ -132,6 +138,8 @@ class World:
     activity: FakeActivityLog = field(default_factory=FakeActivityLog)
     conflicts: FakeConflicts = field(default_factory=FakeConflicts)
     failures: FakeFailures = field(default_factory=FakeFailures)
+    holds: FakeHolds = field(default_factory=FakeHolds)
+    budget: FakeBudget = field(default_factory=FakeBudget)
     sweeps: FakeSweepState = field(default_factory=FakeSweepState)
     bms_settings: FakeBmsSettings = field(default_factory=FakeBmsSettings)
     vault: FakeVault = field(default_factory=FakeVault)
@@ -161,6 +169,7 @@ class World:
             self.runs,
             self.bms_settings,
             self.queues,
+            Pacing(self.budget, self.clock),
             self.clock,
             counted("s"),
         )
@@ -198,6 +207,9 @@ class World:
                 self.sync_one,
             ),
             records=Records(self.connections, self.links, self.conflicts, self.failures),
+            holding=Holding(self.connections, self.holds, self.links, self.queues, self.clock),
+            choosing=Choosing(self.conflicts, self.queues, self.clock),
+            replaying=Replaying(self.failures, self.queues),
             status=ReadStatus(
                 self.connections,
                 self.sweeps,
@@ -205,6 +217,7 @@ class World:
                 self.queues,
                 self.failures,
                 self.bms_settings,
+                self.budget,
                 self.clock,
             ),
             health=self.health,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from shared.config import Settings
 from shared.ports import ActivityLog, Connections
 from shared.sync.bms_settings import ManageBms
+from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
+from shared.sync.holding import Holding
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.order_sync import OrderSync
 from shared.sync.records import Records
+from shared.sync.replaying import Replaying
 from shared.sync.status import Health, ReadStatus
 from shared.sync.users import Users
 from shared.web.api.activity import ActivityApi
@@ -20,6 +23,7 @@ from shared.web.api.records import RecordsApi
 from shared.web.api.status import StatusApi
 from shared.web.api.syncs import SyncsApi
 from shared.web.api.users import UsersApi
+from shared.web.api.waiting import WaitingApi
 from shared.web.auth import AdminOnly
 from shared.web.router import Api
 
@@ -34,6 +38,9 @@ def admin_api(
     bms: ManageBms,
     users: Users,
     records: Records,
+    holding: Holding,
+    choosing: Choosing,
+    replaying: Replaying,
     status: ReadStatus,
     health: Health,
     activity: ActivityLog,
@@ -50,6 +57,7 @@ def admin_api(
             *BmsApi(bms).routes(),
             *UsersApi(users).routes(),
             *RecordsApi(records).routes(),
+            *WaitingApi(holding, choosing, replaying, records).routes(),
             *ActivityApi(known_connections, activity).routes(),
             *StatusApi(status, health).routes(),
         ],

@@ -45,14 +45,31 @@ class FreshnessShown(Shown):
     max: float | None
 
 
-class SecretShown(Shown):
-    """When a client secret ends; `notice` 30, 14 or 3 days before, 0 when it is over."""
+class CredentialShown(Shown):
+    """What can end; `notice` 30, 14 or 3 days before, 0 when it is over or refused."""
 
-    connection_id: str
-    tenant_domain: str
-    ends_on: str
-    days_left: int
+    kind: str
+    connection_id: str | None
+    tenant_domain: str | None
+    ends_on: str | None
+    days_left: int | None
     notice: int | None
+    reason: str
+
+
+class BudgetShown(Shown):
+    """One endpoint of BMS within its window (R25)."""
+
+    endpoint: str
+    limit: int
+    window_seconds: int
+    used_fresh: int
+    used_bulk: int
+    free_fresh: int
+    free_bulk: int
+    bulk_share: int
+    bulk_free_in_seconds: int
+    paused_until: datetime | None
 
 
 class StatusShown(Shown):
@@ -64,7 +81,8 @@ class StatusShown(Shown):
     freshness: FreshnessShown
     backlog: dict[str, int]
     failures: int
-    credentials: list[SecretShown]
+    credentials: list[CredentialShown]
+    budget: list[BudgetShown]
 
 
 def _freshness(figures: Freshness) -> FreshnessShown:
@@ -123,14 +141,31 @@ class StatusApi:
                 backlog=now.backlog,
                 failures=now.failures,
                 credentials=[
-                    SecretShown(
-                        connection_id=each.connection.id,
-                        tenant_domain=each.connection.tenant_domain,
-                        ends_on=each.ends_on.isoformat(),
+                    CredentialShown(
+                        kind=each.kind,
+                        connection_id=each.connection.id if each.connection else None,
+                        tenant_domain=each.connection.tenant_domain if each.connection else None,
+                        ends_on=each.ends_on.isoformat() if each.ends_on else None,
                         days_left=each.days_left,
                         notice=each.notice,
+                        reason=each.words,
                     )
-                    for each in now.secrets
+                    for each in now.credentials
+                ],
+                budget=[
+                    BudgetShown(
+                        endpoint=each.endpoint,
+                        limit=each.limit,
+                        window_seconds=int(each.window.total_seconds()),
+                        used_fresh=each.used_fresh,
+                        used_bulk=each.used_bulk,
+                        free_fresh=each.free_fresh,
+                        free_bulk=each.free_bulk,
+                        bulk_share=each.bulk_share,
+                        bulk_free_in_seconds=int(each.bulk_free_in.total_seconds()),
+                        paused_until=utc(each.paused_until),
+                    )
+                    for each in now.budget
                 ],
             )
         )

@@ -1,0 +1,146 @@
+"""What waits for a person, in the tables: holds with their people, and conflicts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared.adapters.store_connections import stamp
+from shared.adapters.tables import Entity, Storage, Write
+from shared.core.model import ConnectionId, RecordId, UserId
+from shared.ports import Conflict, HeldUser, Hold
+
+
+class TableHolds:
+    """ports.Holds. The people of a hold are one partition; holds of a connection are another."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._holds = storage.table("holds")
+        self._people = storage.table("heldpeople")
+
+    def put(self, hold: Hold) -> None:
+        self._holds.write(
+            Write(
+                {
+                    "PartitionKey": hold.connection_id,
+                    "RowKey": hold.id,
+                    "raisedAt": stamp(hold.raised_at),
+                    "expiresAt": stamp(hold.expires_at),
+                    "state": hold.state,
+                }
+            )
+        )
+
+    def get(self, hold_id: str) -> Hold | None:
+        entity = self._holds.get(hold_id.partition("-")[0], hold_id)
+        return _hold(entity) if entity else None
+
+    def put_people(self, hold: Hold, people: Sequence[HeldUser]) -> None:
+        self._people.write_all(
+            [
+                Write(
+                    {
+                        "PartitionKey": hold.id,
+                        "RowKey": one.user_id,
+                        "connectionId": hold.connection_id,
+                        "recordId": one.record_id if one.record_id is not None else -1,
+                        "reason": one.reason,
+                        "displayName": one.display_name,
+                        "state": one.state,
+                    }
+                )
+                for one in people
+            ]
+        )
+
+    def people(self, hold: Hold, users: Sequence[UserId] | None = None) -> list[HeldUser]:
+        wanted = None if users is None else set(users)
+        found = self._people.query("PartitionKey eq @p", parameters={"p": hold.id})
+        return [_held(entity) for entity in found if wanted is None or entity["RowKey"] in wanted]
+
+    def list(
+        self, *, connection_id: ConnectionId | None = None, state: str | None = None
+    ) -> list[Hold]:
+        clauses, parameters = [], {}
+        for name, value in (("PartitionKey", connection_id), ("state", state)):
+            if value:
+                clauses.append(f"{name} eq @{name}")
+                parameters[name] = str(value)
+        found = self._holds.query(" and ".join(clauses), parameters=parameters)
+        return sorted((_hold(one) for one in found), key=lambda one: one.raised_at, reverse=True)
+
+
+def _hold(entity: Entity) -> Hold:
+    return Hold(
+        id=entity["RowKey"],
+        connection_id=ConnectionId(entity["PartitionKey"]),
+        raised_at=datetime.fromisoformat(entity["raisedAt"]),
+        expires_at=datetime.fromisoformat(entity["expiresAt"]),
+        state=entity["state"],
+    )
+
+
+def _held(entity: Entity) -> HeldUser:
+    record = int(entity["recordId"])
+    return HeldUser(
+        user_id=UserId(entity["RowKey"]),
+        record_id=RecordId(record) if record >= 0 else None,
+        reason=entity["reason"],
+        display_name=entity["displayName"],
+        state=entity["state"],
+    )
+
+
+class TableConflicts:
+    """ports.Conflicts."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._table = storage.table("conflicts")
+
+    def put(self, conflict: Conflict) -> None:
+        self._table.write(
+            Write(
+                {
+                    "PartitionKey": conflict.connection_id,
+                    "RowKey": conflict.user_id,
+                    "recordIds": json.dumps(list(conflict.record_ids)),
+                    "reason": conflict.reason,
+                    "foundAt": stamp(conflict.found_at),
+                    "state": conflict.state,
+                    "chosen": conflict.chosen if conflict.chosen is not None else -1,
+                    "create": conflict.create,
+                    "ignore": conflict.ignore,
+                }
+            )
+        )
+
+    def get(self, connection_id: ConnectionId, user_id: UserId) -> Conflict | None:
+        entity = self._table.get(connection_id, user_id)
+        return _conflict(entity) if entity else None
+
+    def settle(self, connection_id: ConnectionId, user_id: UserId) -> None:
+        entity = self._table.get(connection_id, user_id)
+        if entity is not None and _conflict(entity).state == "open":
+            keys = {"PartitionKey": connection_id, "RowKey": user_id}
+            self._table.write(Write(keys, etag=entity["etag"], delete=True))
+
+    def list(self, connection_id: ConnectionId | None = None) -> list[Conflict]:
+        query = "PartitionKey eq @p" if connection_id else ""
+        found = self._table.query(query, parameters={"p": connection_id} if connection_id else {})
+        return [_conflict(entity) for entity in found]
+
+
+def _conflict(entity: Entity) -> Conflict:
+    chosen = int(entity.get("chosen", -1))
+    return Conflict(
+        connection_id=ConnectionId(entity["PartitionKey"]),
+        user_id=UserId(entity["RowKey"]),
+        record_ids=tuple(RecordId(one) for one in json.loads(entity["recordIds"])),
+        reason=entity["reason"],
+        found_at=datetime.fromisoformat(entity["foundAt"]),
+        state=entity.get("state", "open"),
+        chosen=RecordId(chosen) if chosen >= 0 else None,
+        create=bool(entity.get("create", False)),
+        ignore=bool(entity.get("ignore", False)),
+    )

@@ -1,0 +1,185 @@
+"""What became of a message: progress told, the rest sent back, what kept failing kept (R24).
+
+Whatever could not be done now returns to its queue with a growing wait, as a message of its own, so
+that trouble that passes never uses up a message's deliveries. What kept failing for hours becomes a
+failure that a person can replay; where nearly everything fails, the connection is stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from shared.core import trouble_texts
+from shared.core.messages import UserDelta, encode_user_delta
+from shared.core.model import UserId
+from shared.errors import Limited, PersonMustAct, SyncError, TryLater
+from shared.ports import (
+    ActivityLog,
+    Connections,
+    Failure,
+    Failures,
+    Now,
+    Part,
+    Queues,
+    Runs,
+)
+from shared.sync import troubles
+from shared.sync.work import LOOK_AGAIN, PARKED, Told, Work
+
+log = logging.getLogger(__name__)
+
+_BACK_OFF = (2, 5, 15, 30, 60, 120, 300, 600)
+_MOST_TRIES = 14
+_LAST = 50
+_TOO_MANY = 0.4  # of the last decisions
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The end of every message."""
+
+    connections: Connections
+    log: ActivityLog
+    runs: Runs
+    failures: Failures
+    queues: Queues
+    now: Now
+
+    def wait_for_budget(self, delta: UserDelta, queue: str, wait: timedelta) -> None:
+        """Put a message back before anything was read for it (R25)."""
+        self.queues.send(queue, encode_user_delta(delta), wait)
+        if delta.sync:
+            users = len(delta.users)
+            part = Part(delta.sync, delta.part, delta.done, delta.failed, self.now(), users, False)
+            self.runs.part(part)
+
+    def report(self, work: Work) -> None:
+        """Tell the progress, and send back to its queue what could not be done now."""
+        if work.activities:
+            self.log.add(work.activities)
+            work.activities.clear()
+        if work.failed:
+            self._stop_mass_failure(work)
+        if work.wrote:
+            troubles.clear_seen(self.connections, work.connection, trouble_texts.BMS)
+        delta = work.delta
+        left = list(dict.fromkeys([*work.rest, *work.later]))
+        finished = len(set(delta.users)) - len(left)
+        failed = len(work.failed - set(left))
+        after = replace(delta, done=delta.done + finished - failed, failed=delta.failed + failed)
+        if left:
+            self._send_rest(work, after, left)
+        elif delta.sync:
+            self.runs.part(Part(delta.sync, delta.part, after.done, after.failed, self.now()))
+        if work.again:
+            later = UserDelta(
+                delta.connection_id,
+                tuple(work.again),
+                delta.origin,
+                signal_at=delta.signal_at,
+                upper_bound=delta.upper_bound,
+                membership=True,
+                looks=delta.looks + 1,
+            )
+            delay = timedelta(seconds=LOOK_AGAIN[delta.looks])
+            self.queues.send(work.queue, encode_user_delta(later), delay)
+        log.info(
+            "decided connection=%s origin=%s users=%d %s later=%d",
+            work.connection.id,
+            delta.origin.value,
+            len(delta.users),
+            " ".join(f"{kind}={count}" for kind, count in _counts(work.told.values()).items()),
+            len(left),
+        )
+
+    def _stop_mass_failure(self, work: Work) -> None:
+        """Rather stop than hammer on: more than 40 % of the last 50 decisions failed."""
+        connection = work.connection
+        last, _ = self.log.list(
+            connection_id=connection.id, since=connection.resumed_at, limit=_LAST
+        )
+        failures = [one for one in last if one.kind == "failure"]
+        if len(last) == _LAST and len(failures) > _TOO_MANY * _LAST:
+            trouble = trouble_texts.mass_failure(
+                len(failures), _LAST, failures[0].reason, self.now()
+            )
+            troubles.record(self.connections, work.connection.id, trouble, seen=work.connection)
+
+    def _send_rest(self, work: Work, delta: UserDelta, left: Sequence[UserId]) -> None:
+        """Bring back what could not be done now; `delta` has the progress so far."""
+        errors = list(work.later.values())
+        counting = any(not isinstance(error, TryLater) or error.counts for error in errors)
+        progress = delta.done + delta.failed > work.delta.done + work.delta.failed
+        tries = 0 if progress or not counting else delta.tries + 1
+        rest = replace(delta, users=tuple(left), tries=tries)
+        if tries > _MOST_TRIES:
+            self._give_up(work, rest)
+            return
+        delay = timedelta(0) if work.rest else _delay(errors, tries)
+        self.queues.send(work.queue, encode_user_delta(rest), delay)
+        if delta.sync:
+            limited = sum(1 for one in errors if isinstance(one, Limited))
+            progress_so_far = Part(
+                delta.sync,
+                delta.part,
+                delta.done,
+                delta.failed,
+                self.now(),
+                waiting_for_budget=limited,
+                finished=False,
+            )
+            self.runs.part(progress_so_far)
+
+    def _give_up(self, work: Work, rest: UserDelta) -> None:
+        """After hours of trying, a person looks at it; a full sync tries these users again."""
+        sentence = next((error.sentence for error in work.later.values()), "It kept failing.")
+        self.failures.add(
+            Failure(
+                id=uuid.uuid4().hex,
+                connection_id=work.connection.id,
+                at=self.now(),
+                cause="kept failing",
+                sentence=sentence,
+                next_step="Mend what the sentence names, then start a full sync.",
+                message=encode_user_delta(replace(rest, tries=0)),
+                queue=work.queue,
+            )
+        )
+        for user in rest.users:
+            work.tell(user, "failure", sentence, work.links.get(user))
+        self.log.add(work.activities)
+        work.activities.clear()
+        if rest.sync:
+            failed = rest.failed + len(rest.users)
+            self.runs.part(Part(rest.sync, rest.part, rest.done, failed, self.now()))
+
+    def all_later(self, work: Work, error: SyncError) -> None:
+        """Trouble with the whole message: who was not decided comes back."""
+        if isinstance(error, PersonMustAct):
+            trouble = troubles.trouble_of(error, self.now())
+            troubles.record(self.connections, work.connection.id, trouble, seen=work.connection)
+            error = TryLater(error.sentence, PARKED, counts=False)
+        for user in work.delta.users:
+            if user not in work.told:
+                work.later[user] = error
+
+
+def _counts(told: Iterable[Told]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for one in told:
+        counts[one.kind] = counts.get(one.kind, 0) + 1
+    return counts
+
+
+def _delay(errors: Sequence[SyncError], tries: int) -> timedelta:
+    """How long to leave it: what the other side asked for, else growing waits."""
+    asked = [
+        error.after for error in errors if isinstance(error, TryLater) and error.after is not None
+    ]
+    if asked and len(asked) == len(errors):
+        return min(asked)
+    return timedelta(seconds=_BACK_OFF[min(tries, len(_BACK_OFF) - 1)])

@@ -1,0 +1,24 @@
+"""What is older than the setting goes: activity, ended syncs, decided holds (timer)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.ports import Archive, Now
+from shared.sync.holding import Holding
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """The use case behind the daily timer."""
+
+    archive: Archive
+    holding: Holding
+    days: int
+    now: Now
+
+    def run(self) -> int:
+        """End holds that nobody decided, remove what is too old; answers how many entries."""
+        self.holding.expire()
+        return self.archive.remove_before(self.now() - timedelta(days=self.days))

@@ -1,0 +1,338 @@
+"""/api/holds, /api/conflicts, /api/failures: what waits for a person, and the person's word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from shared.core.model import ConnectionId
+from shared.ports import Conflict, HeldUser, Hold
+from shared.sync.choosing import Choosing
+from shared.sync.holding import Decided, Holding
+from shared.sync.records import Records
+from shared.sync.replaying import Replaying
+from shared.web.api.shapes import BmsId, Paged, Shown, Strict, Text, utc
+from shared.web.cursor import page_of
+from shared.web.http import Reply, json_reply
+from shared.web.router import Call, NoBody, Route
+
+
+class OfConnection(Paged):
+    """A list that can be narrowed to one connection."""
+
+    connection_id: Text | None = None
+
+
+class HoldsQuery(OfConnection):
+    """GET /api/holds."""
+
+    state: Literal["open", "decided", "expired"] | None = None
+
+
+class ConflictsQuery(OfConnection):
+    """GET /api/conflicts."""
+
+    state: Literal["open", "resolved"] | None = None
+
+
+class HeldShown(Shown):
+    """One person of a hold."""
+
+    user_id: str
+    display_name: str
+    record_id: int | None
+    reason: str
+    state: str
+
+
+class HoldShown(Shown):
+    """Deactivations that wait for a person (R20)."""
+
+    id: str
+    connection_id: str
+    state: str
+    raised_at: datetime | None
+    expires_at: datetime | None
+    users: list[HeldShown]
+
+
+class HoldList(Shown):
+    """A page of holds."""
+
+    items: list[HoldShown]
+    next_cursor: str | None
+
+
+class HoldDecision(Strict):
+    """Whom it is about; left out: everybody who waits."""
+
+    users: list[Text] | None = None
+
+
+class HoldDecided(Shown):
+    """What the word did. `notWaiting`: was back in scope or decided already."""
+
+    id: str
+    state: str
+    decided: list[str]
+    not_waiting: list[str]
+
+
+class ConflictShown(Shown):
+    """A person must choose (R9)."""
+
+    id: str
+    connection_id: str
+    user_id: str
+    record_ids: list[int]
+    reason: str
+    state: str
+    chosen: str | None
+    found_at: datetime | None
+
+
+class ConflictList(Shown):
+    """A page of conflicts."""
+
+    items: list[ConflictShown]
+    next_cursor: str | None
+
+
+class ConflictChoice(Strict):
+    """Exactly one of them."""
+
+    record_id: BmsId | None = None
+    create: bool = False
+    ignore: bool = False
+
+
+class FailureShown(Shown):
+    """Work that cannot succeed by itself."""
+
+    id: str
+    connection_id: str
+    at: datetime | None
+    cause: str
+    reason: str
+    next_step: str
+
+
+class FailureList(Shown):
+    """A page of failures."""
+
+    items: list[FailureShown]
+    next_cursor: str | None
+
+
+class ReplayWish(Strict):
+    """Which failures; left out: all there are."""
+
+    cause: Text | None = None
+    connection_id: Text | None = None
+
+
+class Replayed(Shown):
+    """How many went back to work."""
+
+    replayed: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingApi:
+    """The resources."""
+
+    holding: Holding
+    choosing: Choosing
+    replaying: Replaying
+    records: Records
+
+    def routes(self) -> list[Route]:
+        """Their rows in the table."""
+        return [
+            Route(
+                "GET",
+                "/api/holds",
+                self.holds,
+                "Deactivations that wait",
+                query=HoldsQuery,
+                reply=HoldList,
+            ),
+            Route(
+                "POST",
+                "/api/holds/{holdId}/approve",
+                self.approve,
+                "Deactivate them",
+                body=HoldDecision,
+                reply=HoldDecided,
+            ),
+            Route(
+                "POST",
+                "/api/holds/{holdId}/refuse",
+                self.refuse,
+                "Keep them",
+                body=HoldDecision,
+                reply=HoldDecided,
+            ),
+            Route(
+                "GET",
+                "/api/conflicts",
+                self.conflicts,
+                "What waits for a choice",
+                query=ConflictsQuery,
+                reply=ConflictList,
+            ),
+            Route(
+                "POST",
+                "/api/conflicts/{conflictId}/resolve",
+                self.resolve,
+                "Choose a record, a new one, or none",
+                body=ConflictChoice,
+                reply=ConflictShown,
+            ),
+            Route(
+                "GET",
+                "/api/failures",
+                self.failures,
+                "What could not be done",
+                query=OfConnection,
+                reply=FailureList,
+            ),
+            Route(
+                "POST",
+                "/api/failures/{failureId}/replay",
+                self.replay,
+                "Try one again",
+                body=NoBody,
+                reply=Replayed,
+            ),
+            Route(
+                "POST",
+                "/api/failures/replay",
+                self.replay_all,
+                "Try all of a cause again",
+                body=ReplayWish,
+                reply=Replayed,
+            ),
+        ]
+
+    def holds(self, call: Call) -> Reply:
+        """GET /api/holds."""
+        query: HoldsQuery = call.query
+        of = ConnectionId(query.connection_id) if query.connection_id else None
+        items, cursor = page_of(self.holding.listed(of, query.state), query.limit, query.cursor)
+        shown = [_hold(hold, people) for hold, people in items]
+        return json_reply(HoldList(items=shown, next_cursor=cursor))
+
+    def approve(self, call: Call) -> Reply:
+        """POST /api/holds/{holdId}/approve."""
+        decision: HoldDecision = call.body
+        return _decided(self.holding.approve(call.path["holdId"], decision.users))
+
+    def refuse(self, call: Call) -> Reply:
+        """POST /api/holds/{holdId}/refuse."""
+        decision: HoldDecision = call.body
+        return _decided(self.holding.refuse(call.path["holdId"], decision.users))
+
+    def conflicts(self, call: Call) -> Reply:
+        """GET /api/conflicts."""
+        query: ConflictsQuery = call.query
+        found = [
+            each
+            for each in self.records.all_conflicts(query.connection_id or None)
+            if query.state is None or each.state == query.state
+        ]
+        items, cursor = page_of(found, query.limit, query.cursor)
+        return json_reply(
+            ConflictList(items=[_conflict(each) for each in items], next_cursor=cursor)
+        )
+
+    def resolve(self, call: Call) -> Reply:
+        """POST /api/conflicts/{conflictId}/resolve."""
+        choice: ConflictChoice = call.body
+        chosen = self.choosing.resolve(
+            call.path["conflictId"],
+            record_id=choice.record_id,
+            create=choice.create,
+            ignore=choice.ignore,
+        )
+        return json_reply(_conflict(chosen))
+
+    def failures(self, call: Call) -> Reply:
+        """GET /api/failures."""
+        query: OfConnection = call.query
+        found = self.records.all_failures(query.connection_id or None)
+        items, cursor = page_of(found, query.limit, query.cursor)
+        return json_reply(
+            FailureList(
+                items=[
+                    FailureShown(
+                        id=each.id,
+                        connection_id=each.connection_id,
+                        at=utc(each.at),
+                        cause=each.cause,
+                        reason=each.sentence,
+                        next_step=each.next_step,
+                    )
+                    for each in items
+                ],
+                next_cursor=cursor,
+            )
+        )
+
+    def replay(self, call: Call) -> Reply:
+        """POST /api/failures/{failureId}/replay."""
+        return json_reply(Replayed(replayed=self.replaying.one(call.path["failureId"])))
+
+    def replay_all(self, call: Call) -> Reply:
+        """POST /api/failures/replay."""
+        wish: ReplayWish = call.body
+        return json_reply(Replayed(replayed=self.replaying.all_of(wish.cause, wish.connection_id)))
+
+
+def _hold(hold: Hold, people: list[HeldUser]) -> HoldShown:
+    return HoldShown(
+        id=hold.id,
+        connection_id=hold.connection_id,
+        state=hold.state,
+        raised_at=utc(hold.raised_at),
+        expires_at=utc(hold.expires_at),
+        users=[
+            HeldShown(
+                user_id=each.user_id,
+                display_name=each.display_name,
+                record_id=each.record_id,
+                reason=each.reason,
+                state=each.state,
+            )
+            for each in people
+        ],
+    )
+
+
+def _decided(decided: Decided) -> Reply:
+    return json_reply(
+        HoldDecided(
+            id=decided.hold.id,
+            state=decided.hold.state,
+            decided=list(decided.done),
+            not_waiting=list(decided.not_waiting),
+        )
+    )
+
+
+def _conflict(conflict: Conflict) -> ConflictShown:
+    chosen: str | None = None
+    if conflict.state == "resolved":
+        chosen = "create" if conflict.create else "ignore" if conflict.ignore else None
+        chosen = chosen or str(conflict.chosen)
+    return ConflictShown(
+        id=conflict.id,
+        connection_id=conflict.connection_id,
+        user_id=conflict.user_id,
+        record_ids=list(conflict.record_ids),
+        reason=conflict.reason,
+        state=conflict.state,
+        chosen=chosen,
+        found_at=utc(conflict.found_at),
+    )
