@@ -17,6 +17,8 @@ _LOGIN_URL = "https://login.microsoftonline.com"
 _GRAPH_URL = "https://graph.microsoft.com"
 _RETENTION_DAYS = 90
 _ADMIN_ROLE = "Sync.Admin"
+# One of these tells that Azure runs the app; a Flex Consumption instance has no instance id.
+_SET_BY_AZURE = ("WEBSITE_INSTANCE_ID", "WEBSITE_POD_NAME", "CONTAINER_NAME")
 _SWEEP_SCHEDULE = "0 * * * * *"  # every minute
 
 
@@ -59,8 +61,8 @@ class Settings:
 
 def read_settings(env: Mapping[str, str]) -> Settings:
     """Settings from environment variables; raises Misconfigured with one sentence."""
-    platform_auth = env.get("WEBSITE_AUTH_ENABLED", "").lower() == "true" and bool(
-        env.get("WEBSITE_INSTANCE_ID")
+    platform_auth = env.get("WEBSITE_AUTH_ENABLED", "").lower() == "true" and any(
+        env.get(name) for name in _SET_BY_AZURE
     )
     settings = Settings(
         storage=_storage(env),

@@ -88,9 +88,10 @@ def test_the_redirect_uri_and_the_webhook_lie_below_the_public_url_r28_r31() -> 
 
 
 def test_app_service_authentication_counts_only_on_the_platform() -> None:
-    believed = {"WEBSITE_AUTH_ENABLED": "True", "WEBSITE_INSTANCE_ID": "i-1"}
+    for one in ("WEBSITE_INSTANCE_ID", "WEBSITE_POD_NAME", "CONTAINER_NAME"):
+        believed = {"WEBSITE_AUTH_ENABLED": "True", one: "i-1"}
+        assert read_settings({**LEAST, **believed}).platform_auth, one
 
-    assert read_settings({**LEAST, **believed}).platform_auth
     assert not read_settings({**LEAST, "WEBSITE_AUTH_ENABLED": "True"}).platform_auth
 
 
