@@ -329,9 +329,15 @@ class Apply:
         return jobs
 
     def _not_seen_yet(self, work: Work, link: Link | None) -> bool:
-        """A group change was signalled, yet nothing differs: replicas may lag (graph.md 3.7)."""
+        """A change was signalled, yet nothing differs: replicas may lag (graph.md 3.7).
+
+        A group's change is looked for several times. A user's is looked for once more, since many
+        notifications are about properties that nobody maps, and the sweep names him again.
+        """
         signal = work.delta.signal_at
-        if not work.delta.membership or signal is None or work.delta.looks >= len(LOOK_AGAIN):
+        notified = work.delta.origin is Origin.NOTIFICATION
+        looks = len(LOOK_AGAIN) if work.delta.membership else int(notified)
+        if signal is None or work.delta.looks >= looks:
             return False
         return link is None or link.updated_at is None or link.updated_at < signal
 

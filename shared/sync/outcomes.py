@@ -82,7 +82,7 @@ class Outcomes:
                 delta.origin,
                 signal_at=delta.signal_at,
                 upper_bound=delta.upper_bound,
-                membership=True,
+                membership=delta.membership,
                 looks=delta.looks + 1,
             )
             delay = timedelta(seconds=LOOK_AGAIN[delta.looks])

@@ -140,6 +140,24 @@ def test_a_single_change_is_in_bms_within_five_seconds(customer: Customer) -> No
     assert max(every) < 5
 
 
+def test_a_change_that_entras_replicas_show_late_does_not_wait_for_the_timer_r21(
+    customer: Customer,
+) -> None:
+    story = customer.story
+    lags = [f"lag_{what}_seconds" for what in ("delta", "lists", "reads", "checks")]
+    story.entra.switch(**dict.fromkeys(lags, 1.5))
+    try:
+        took = []
+        for change in ("title", "soft_delete", "leave"):
+            customer.changes.happen(change)
+            story.oracle.settle()
+            took.append(seconds_until(lambda: not story.differences(), 70, what=change))
+    finally:
+        story.entra.switch(**dict.fromkeys(lags, 0.0))
+    say(f"with replicas 1.5 s behind: {took}")
+    assert max(took) < 10
+
+
 def test_a_change_sends_only_the_fields_that_differ_r14(customer: Customer) -> None:
     story = customer.story
     user = customer.changes.pick()
