@@ -15,6 +15,7 @@ from typing import Any
 
 import azure.functions as func
 
+from shared.core.correlation import carried
 from shared.core.messages import decode_sweep_order, decode_user_delta
 from shared.ports import BULK, FRESH, LEAVERS, SWEEPS
 from shared.web.http import Reply, Request, request_from
@@ -63,7 +64,8 @@ def health(req: func.HttpRequest) -> func.HttpResponse:
 @functions.route(route="api/{*path}", methods=METHODS)
 def admin_api(req: func.HttpRequest) -> func.HttpResponse:
     """The admin API (design section 6)."""
-    return _response(app().api.dispatch(_request(req)))
+    with app().invocation("admin api"):
+        return _response(app().api.dispatch(_request(req)))
 
 
 # --- timers ------------------------------------------------------------------------------------
@@ -72,19 +74,25 @@ def admin_api(req: func.HttpRequest) -> func.HttpResponse:
 @functions.timer_trigger(arg_name="timer", schedule=_settings.sweep_schedule, use_monitor=False)
 async def sweep_timer(timer: func.TimerRequest, context: func.Context) -> None:
     """Order a sweep for every connection that is due."""
-    await _in(app().lanes.timers, context, app().sweep.order_due)
+    await _in(app().lanes.timers, context, app().sweep.order_due, "sweep timer")
 
 
 @functions.timer_trigger(arg_name="timer", schedule="30 */5 * * * *", use_monitor=False)
 async def keep_subscriptions(timer: func.TimerRequest, context: func.Context) -> None:
     """Extend, check and recreate subscriptions (R31)."""
-    await _in(app().lanes.timers, context, app().subscriptions.keep_all)
+    await _in(app().lanes.timers, context, app().subscriptions.keep_all, "keep subscriptions")
 
 
 @functions.timer_trigger(arg_name="timer", schedule="0 20 * * * *", use_monitor=False)
 async def retention(timer: func.TimerRequest, context: func.Context) -> None:
     """End holds that nobody decided; remove what is older than the setting."""
-    await _in(app().lanes.sweeps, context, app().retention.run)
+    await _in(app().lanes.sweeps, context, app().retention.run, "retention")
+
+
+@functions.timer_trigger(arg_name="timer", schedule="20 * * * * *", use_monitor=False)
+async def measure(timer: func.TimerRequest, context: func.Context) -> None:
+    """Tell the figures that nobody's work tells: backlog, age of sweeps, what ends soon."""
+    await _in(app().lanes.timers, context, app().measure.take, "measure")
 
 
 # --- queues ------------------------------------------------------------------------------------
@@ -96,7 +104,7 @@ async def sweep(msg: func.QueueMessage, context: func.Context) -> None:
     order = decode_sweep_order(_text(msg))
     lanes = app().lanes
     lane = lanes.full_syncs if order.kind in ("full", "rules") else lanes.sweeps
-    await _in(lane, context, lambda: app().sweep.handle(order))
+    await _in(lane, context, lambda: app().sweep.handle(order), f"{order.kind} order", _text(msg))
 
 
 @functions.queue_trigger(arg_name="msg", queue_name=FRESH, connection=STORAGE)
@@ -146,16 +154,23 @@ def poison_user_deltas_leavers(msg: func.QueueMessage) -> None:
 
 async def _apply(msg: func.QueueMessage, queue: str, lane: Executor, context: func.Context) -> None:
     delta = decode_user_delta(_text(msg))
-    await _in(lane, context, lambda: app().apply.handle(delta, queue))
+    await _in(lane, context, lambda: app().apply.handle(delta, queue), queue, _text(msg))
 
 
-async def _in(lane: Executor, context: func.Context, work: Callable[[], object]) -> None:
+async def _in(
+    lane: Executor,
+    context: func.Context,
+    work: Callable[[], object],
+    name: str,
+    message: str = "",
+) -> None:
     def run() -> None:
         # Log lines of a thread that is not the worker's own belong to no invocation otherwise: the
         # worker of Python 3.13 looks at the context variables, older ones at this local.
         local: Any = context.thread_local_storage
         local.invocation_id = context.invocation_id
-        work()
+        with app().invocation(name, carried(message)):
+            work()
 
     variables = contextvars.copy_context()
     await asyncio.get_running_loop().run_in_executor(lane, variables.run, run)

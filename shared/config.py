@@ -46,6 +46,7 @@ class Settings:
     sweep_schedule: str = _SWEEP_SCHEDULE
     retention_days: int = _RETENTION_DAYS
     platform_auth: bool = False  # App Service Authentication is on
+    insights: str = ""  # where telemetry goes; it names a place and opens nothing
 
     @property
     def redirect_uri(self) -> str:
@@ -75,6 +76,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         sweep_schedule=_schedule(env.get("SWEEP_SCHEDULE", "") or _SWEEP_SCHEDULE),
         retention_days=_days(env.get("RETENTION_DAYS", "")),
         platform_auth=platform_auth,
+        insights=_insights(env.get("APPLICATIONINSIGHTS_CONNECTION_STRING", "").strip()),
     )
     if settings.admin_token and platform_auth:
         raise Misconfigured(
@@ -183,6 +185,15 @@ def _service(env: Mapping[str, str], name: str) -> str:
     if value and (problem := url_problem(value)):
         raise Misconfigured(f"{name} {problem}")
     return value
+
+
+def _insights(text: str) -> str:
+    if text and "InstrumentationKey=" not in text:
+        raise Misconfigured(
+            "APPLICATIONINSIGHTS_CONNECTION_STRING is not what Application Insights shows as its "
+            "connection string."
+        )
+    return text
 
 
 def _days(text: str) -> int:

@@ -10,10 +10,13 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from shared.adapters import telemetry
 from shared.adapters.bms import BmsApi
 from shared.adapters.bms_budget import BmsBudget, SavedLimit
 from shared.adapters.bms_session import BmsSession
@@ -50,6 +53,7 @@ from shared.sync.holding import Holding
 from shared.sync.holding_back import HoldingBack
 from shared.sync.leavers import CountLeavers
 from shared.sync.mapping_rules import MappingRules
+from shared.sync.measuring import Measure
 from shared.sync.order_sync import OrderSync
 from shared.sync.outcomes import Outcomes
 from shared.sync.pacing import Pacing
@@ -96,6 +100,8 @@ class App:
     subscriptions: KeepSubscriptions
     poison: Poison
     retention: Retention
+    measure: Measure
+    invocation: Callable[..., AbstractContextManager[None]]  # of telemetry: (name, traceparent)
     lanes: Lanes
 
 
@@ -115,8 +121,9 @@ def app() -> App:
 def build(settings: Settings) -> App:
     """Join everything together."""
     # The SDKs log every request at INFO, addresses included.
-    for name in ("azure", "urllib3", "msal"):
+    for name in ("azure", "urllib3", "msal", "opentelemetry"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    exporting = telemetry.set_up(settings)
     outside, inside = PooledSession(), PooledSession()
     storage = Storage(settings.storage, lambda: inside)
     queues = StorageQueues(settings.storage, lambda: inside)
@@ -238,6 +245,10 @@ def build(settings: Settings) -> App:
         subscriptions=subscriptions,
         poison=Poison(runs, failures, queues, now),
         retention=Retention(TableArchive(storage), holding, settings.retention_days, now),
+        measure=Measure(
+            connections, sweep_state, activity, queues, failures, budget, exporting, now
+        ),
+        invocation=telemetry.invocation,
         lanes=Lanes(
             fresh=ThreadPoolExecutor(8, thread_name_prefix="fresh"),
             bulk=ThreadPoolExecutor(3, thread_name_prefix="bulk"),

@@ -20,6 +20,7 @@ from shared.adapters.http_session import PooledSession
 from shared.core.budget import Lane
 from shared.core.model import BmsSettings
 from shared.errors import PersonMustAct, Rejected, TryLater
+from shared.measures import BMS_CALLS
 from shared.ports import BMS_PASSWORD, BmsSettingsStore, Now, Vault
 
 log = logging.getLogger(__name__)
@@ -138,6 +139,7 @@ class BmsSession:
         brake = self._budget.meter(f"{method} {route}", lane)
         token = self._access(settings, refused="")
         answer = self._send(settings, token, method, path, params, body, repeatable, brake)
+        BMS_CALLS.add(1, {"lane": lane.value, "outcome": f"{answer.status // 100}xx"})
         if _token_refused(answer):
             # The token may have been withdrawn before its time: sign in once more, try once more.
             token = self._access(settings, refused=token)

@@ -28,6 +28,7 @@ import urllib3.exceptions
 
 from shared.adapters.http_session import PooledSession
 from shared.errors import Limited, Misconfigured, TryLater, Uncertain
+from shared.measures import tracer
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +195,11 @@ class HttpClient:
             tries += 1
             if brake is not None:
                 brake.pass_or_raise(self.name)
-            result = self._once(method, url, all_headers, content, read_timeout, repeatable)
+            with tracer.start_as_current_span(f"{self.name} {method}") as span:
+                result = self._once(method, url, all_headers, content, read_timeout, repeatable)
+                span.set_attributes({"url.path": _without_names(url), "try": tries})
+                if isinstance(result, Answer):
+                    span.set_attribute("http.response.status_code", result.status)
             if isinstance(result, Answer):
                 if not _is_passing(result.status) or result.status in handed_back:
                     return result
@@ -284,16 +289,11 @@ class HttpClient:
         sent: Mapping[str, str],
     ) -> None:
         """One line, with ids only: query values and odd path segments may name people."""
-        parts = urlsplit(url)
-        path = "/".join(
-            segment if _PLAIN_SEGMENT.fullmatch(segment) else "*"
-            for segment in parts.path.split("/")
-        )
         log.warning(
             "call failed: %s %s%s: %s after %d ms, request-id=%s client-request-id=%s",
             method,
-            parts.hostname,
-            path,
+            urlsplit(url).hostname,
+            _without_names(url),
             what,
             (self.clock() - began) * 1000,
             next((answered[name] for name in _REQUEST_IDS if name in answered), "-"),
@@ -356,6 +356,14 @@ def _aware(moment: datetime) -> datetime:
 
 def _is_passing(status: int) -> bool:
     return status in (408, 429) or (status >= 500 and status != 501)
+
+
+def _without_names(url: str) -> str:
+    """The path; segments that may name somebody are left out."""
+    return "/".join(
+        segment if _PLAIN_SEGMENT.fullmatch(segment) else "*"
+        for segment in urlsplit(url).path.split("/")
+    )
 
 
 def _pause(tries: int) -> float:

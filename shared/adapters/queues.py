@@ -9,7 +9,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.storage_service import open_service
+from shared.adapters.telemetry import traceparent
 from shared.config import StorageSettings
+from shared.core.correlation import carry
 from shared.errors import Misconfigured, TryLater
 from shared.ports import QUEUES
 
@@ -32,7 +34,7 @@ class StorageQueues:
     def send(self, queue: str, text: str, delay: timedelta | None = None) -> None:
         seconds = int(min(delay, _LONGEST_DELAY).total_seconds() + 0.999) if delay else 0
         with _translated():
-            self._client(queue).send_message(text, visibility_timeout=seconds)
+            self._client(queue).send_message(carry(text, traceparent()), visibility_timeout=seconds)
 
     def backlog(self) -> dict[str, int]:
         counts: dict[str, int] = {}

@@ -118,6 +118,7 @@ def _activity_entity(item: Activity) -> Entity:
         "notes": json.dumps(list(item.notes), ensure_ascii=False),
         "signalAt": stamp(item.signal_at),
         "upperBound": item.signal_is_upper_bound,
+        "correlationId": item.correlation_id,
     }
 
 
@@ -137,6 +138,7 @@ def _activity(entity: Entity) -> Activity:
         notes=tuple(json.loads(entity["notes"])),
         signal_at=when(entity["signalAt"]),
         signal_is_upper_bound=bool(entity["upperBound"]),
+        correlation_id=entity.get("correlationId", ""),
         id=f"{entity['PartitionKey']}-{entity['RowKey']}",
     )
 

@@ -309,6 +309,7 @@ class Activity:
     notes: tuple[str, ...] = ()
     signal_at: datetime | None = None
     signal_is_upper_bound: bool = False
+    correlation_id: str = ""  # of the trace from the signal to the write
     id: str = ""
 
     @property
@@ -381,7 +382,8 @@ class BmsSettings:
     gateway_url: str = "https://bms.kaseya.com"
     tenant: str = ""
     user_name: str = ""
-    hourly_limit: int = 1500
+    hourly_limit: int = 1500  # calls per window of each v2 endpoint (R25)
+    hourly_limit_v1: int = 500  # the same of routes without /v2/
     limit_window_seconds: int = 3600
     fresh_share: float = 0.2
     email_type_id: int | None = None

@@ -13,6 +13,7 @@ import logging
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -117,7 +118,9 @@ class Acting:
             except SyncError as error:
                 return error
 
-        results = list(hands.pool.map(carry_out, going))
+        # A copy each: a context belongs to one thread at a time.
+        contexts = [copy_context() for _ in going]
+        results = list(hands.pool.map(lambda own, job: own.run(carry_out, job), contexts, going))
         finished: list[tuple[Job, Done]] = []
         for job, result in zip(going, results, strict=True):
             if isinstance(result, Done):
@@ -257,8 +260,6 @@ class Acting:
             self.log.add(work.activities)
             work.activities.clear()
         saved = self.links.save(links)
-        if back:
-            self.holding.back(work.connection.id, back)
         left: set[RecordId] = set()
         for job, done in finished:
             if job.link.user_id not in saved:
@@ -266,6 +267,9 @@ class Acting:
             left |= self._released(work, job, done)
         if left:
             self._settle_conflicts(left)
+        back = [user for user in back if user in saved]
+        if back:
+            self.holding.back(work.connection.id, back)
 
     def _released(self, work: Work, job: Job, done: Done) -> set[RecordId]:
         """The records that a user has left with this job."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -17,6 +17,7 @@ from shared.core import trouble_texts
 from shared.core.messages import UserDelta, encode_user_delta
 from shared.core.model import UserId
 from shared.errors import Limited, PersonMustAct, SyncError, TryLater
+from shared.measures import DECISIONS, FAILURES, FRESHNESS, correlation_id
 from shared.ports import (
     ActivityLog,
     Connections,
@@ -28,6 +29,7 @@ from shared.ports import (
     Runs,
 )
 from shared.sync import troubles
+from shared.sync.status import is_fresh_write
 from shared.sync.work import LOOK_AGAIN, PARKED, Told, Work
 
 log = logging.getLogger(__name__)
@@ -87,13 +89,16 @@ class Outcomes:
             )
             delay = timedelta(seconds=LOOK_AGAIN[delta.looks])
             self.queues.send(work.queue, encode_user_delta(later), delay)
+        counts = _counts(work.told.values())
+        _measure(work, counts)
         log.info(
-            "decided connection=%s origin=%s users=%d %s later=%d",
+            "decided connection=%s origin=%s users=%d %s later=%d correlation=%s",
             work.connection.id,
             delta.origin.value,
             len(delta.users),
-            " ".join(f"{kind}={count}" for kind, count in _counts(work.told.values()).items()),
+            " ".join(f"{kind}={count}" for kind, count in counts.items()),
             len(left),
+            correlation_id(),
         )
 
     def _stop_mass_failure(self, work: Work) -> None:
@@ -115,7 +120,8 @@ class Outcomes:
         counting = any(not isinstance(error, TryLater) or error.counts for error in errors)
         progress = delta.done + delta.failed > work.delta.done + work.delta.failed
         tries = 0 if progress or not counting else delta.tries + 1
-        rest = replace(delta, users=tuple(left), tries=tries)
+        together = work.together_with(left)
+        rest = replace(delta, users=tuple(left), tries=tries, together=together)
         if tries > _MOST_TRIES:
             self._give_up(work, rest)
             return
@@ -137,6 +143,7 @@ class Outcomes:
     def _give_up(self, work: Work, rest: UserDelta) -> None:
         """After hours of trying, a person looks at it; a full sync tries these users again."""
         sentence = next((error.sentence for error in work.later.values()), "It kept failing.")
+        FAILURES.add(1, {"cause": "kept failing"})
         self.failures.add(
             Failure(
                 id=uuid.uuid4().hex,
@@ -173,6 +180,14 @@ def _counts(told: Iterable[Told]) -> dict[str, int]:
     for one in told:
         counts[one.kind] = counts.get(one.kind, 0) + 1
     return counts
+
+
+def _measure(work: Work, counts: Mapping[str, int]) -> None:
+    for kind, count in counts.items():
+        DECISIONS.add(count, {"kind": kind})
+    for one in work.told.values():
+        if one.activity is not None and is_fresh_write(one.activity):
+            FRESHNESS.record(one.activity.seconds or 0.0)
 
 
 def _delay(errors: Sequence[SyncError], tries: int) -> timedelta:

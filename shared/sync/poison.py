@@ -22,6 +22,7 @@ from shared.core.messages import (
 )
 from shared.core.model import ConnectionId
 from shared.errors import SyncError
+from shared.measures import FAILURES
 from shared.ports import SWEEPS, Failure, Failures, Now, Part, Queues, Runs
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Poison:
             log.error("a message of %s cannot be read", queue)
         except SyncError as error:
             log.error("poison message of %s: %s", queue, error.sentence)
+        FAILURES.add(1, {"cause": "poison"})
         self.failures.add(
             Failure(
                 id=uuid.uuid4().hex,

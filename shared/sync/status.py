@@ -135,13 +135,14 @@ class ReadStatus:
         return freshness(rows, complete=cursor is None)
 
 
+def is_fresh_write(row: Activity) -> bool:
+    """Whether this line tells of a write to BMS that a change in Entra led to."""
+    return row.origin in _FRESH and row.kind in _WRITES and row.seconds is not None
+
+
 def freshness(rows: Sequence[Activity], *, complete: bool) -> Freshness:
     """The figures over these rows; what no signal led to (bulk work) is left out."""
-    timed = [
-        (row.seconds, row.signal_is_upper_bound)
-        for row in rows
-        if row.origin in _FRESH and row.kind in _WRITES and row.seconds is not None
-    ]
+    timed = [(row.seconds, row.signal_is_upper_bound) for row in rows if is_fresh_write(row)]
     seconds = sorted(second for second, _ in timed if second is not None)
     return Freshness(
         counted=len(seconds),

@@ -20,6 +20,7 @@ from shared.core.model import (
     UserId,
 )
 from shared.errors import SyncError, TryLater
+from shared.measures import correlation_id
 from shared.ports import FRESH, Directory, Now, Owner
 
 # No write to BMS begins later than this after the claim was taken; a call ends within 64 s, all its
@@ -66,6 +67,7 @@ class Work:
     rest: list[UserId] = field(default_factory=list)  # no time left in this invocation
     again: list[UserId] = field(default_factory=list)  # signalled, but nothing differs yet
     failed: set[UserId] = field(default_factory=set)
+    leavers: set[UserId] = field(default_factory=set)  # counted against the limit (R20)
     links: dict[UserId, Link] = field(default_factory=dict)
     owners: dict[UserId, Owner | None] = field(default_factory=dict)  # of who returns
     users: dict[UserId, EntraUser] = field(default_factory=dict)
@@ -82,6 +84,18 @@ class Work:
     def fresh(self) -> bool:
         """Whether BMS's share for fresh changes pays for it (R25)."""
         return self.queue == FRESH
+
+    @property
+    def leavers_elsewhere(self) -> int:
+        """How many leavers that were read with these come in other messages (R20)."""
+        mine = sum(1 for user in set(self.delta.users) if not self.link_of(user).hold)
+        return max(0, self.delta.together - mine)
+
+    def together_with(self, left: Sequence[UserId]) -> int:
+        """What a message of those who are left has to know of the others' leaving (R20)."""
+        if not (self.leavers or self.delta.together):
+            return 0
+        return self.leavers_elsewhere + len(self.leavers.union(left))
 
     def link_of(self, user: UserId) -> Link:
         """The user's link, or the beginning of one."""
@@ -126,6 +140,7 @@ class Work:
             notes=notes,
             signal_at=self.delta.signal_at,
             signal_is_upper_bound=self.delta.upper_bound,
+            correlation_id=correlation_id(),
         )
         self.activities.append(activity)
         self.told[user] = Told(kind, reason, activity)

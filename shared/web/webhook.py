@@ -35,6 +35,7 @@ from shared.core.notifications import (
     validation_token,
 )
 from shared.errors import SyncError
+from shared.measures import tracer
 from shared.ports import FRESH, SWEEPS, Connections, Now, Queues, SweepState, Vault
 from shared.web.coalescer import Coalescer, Gathered
 from shared.web.http import Reply, Request, problem
@@ -140,7 +141,14 @@ class Webhook:
         return await loop.run_in_executor(self._executor(), items_of, body)
 
     def _send(self, connection_id: ConnectionId, gathered: Gathered) -> None:
-        """In a worker thread: the messages for what was gathered."""
+        """In a worker thread: the messages for what was gathered. A trace begins here."""
+        with tracer.start_as_current_span(
+            "graph notifications",
+            attributes={"connection": connection_id, "requests": gathered.requests},
+        ):
+            self._queue(connection_id, gathered)
+
+    def _queue(self, connection_id: ConnectionId, gathered: Gathered) -> None:
         at = gathered.signal_at
         others = [user for user in gathered.users if user not in gathered.members]
         for users, membership in ((others, False), (list(gathered.members), True)):

@@ -36,7 +36,10 @@ class FieldChangeShown(Shown):
 
 
 class ActivityShown(Shown):
-    """One line. `seconds`: first signal to write; `upperBound`: at most so many."""
+    """One line. `seconds`: first signal to write; `upperBound`: at most so many.
+
+    `correlationId` is the trace's, which the app's log lines name too.
+    """
 
     id: str
     at: datetime | None
@@ -53,6 +56,7 @@ class ActivityShown(Shown):
     signal_at: datetime | None
     seconds: float | None
     upper_bound: bool
+    correlation_id: str
 
 
 class ActivityList(Shown):
@@ -84,6 +88,7 @@ def shown(activity: Activity) -> ActivityShown:
         signal_at=utc(activity.signal_at),
         seconds=None if seconds is None else round(seconds, 3),
         upper_bound=activity.signal_is_upper_bound,
+        correlation_id=activity.correlation_id,
     )
 
 

@@ -1,0 +1,73 @@
+"""Once a minute: the figures that nobody's work tells, for the alerts and the workbook.
+
+Read from the same places as the status page. Where nothing receives them nothing is read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.measures import (
+    BACKLOG,
+    BUDGET_USED,
+    CREDENTIAL_DAYS,
+    FAILURES_WAITING,
+    FRESHNESS_P95,
+    SWEEP_AGE,
+)
+from shared.ports import (
+    ActivityLog,
+    Budget,
+    Connections,
+    Failures,
+    Now,
+    Queues,
+    SweepState,
+)
+from shared.sync.status import credential_calendar, freshness
+
+_LATELY = timedelta(minutes=15)
+_MOST_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """The use case behind the timer."""
+
+    connections: Connections
+    sweeps: SweepState
+    activity: ActivityLog
+    queues: Queues
+    failures: Failures
+    budget: Budget
+    wanted: bool  # something receives the figures
+    now: Now
+
+    def take(self) -> None:
+        """Read and tell them."""
+        if not self.wanted:
+            return
+        now = self.now()
+        connections = self.connections.list()
+        swept = self.sweeps.last_sweeps()
+        ages = [
+            (now - swept.get(one.id, one.first_sync_at)).total_seconds()
+            for one in connections
+            if one.may_read and one.first_sync_at is not None
+        ]
+        SWEEP_AGE.set(max(ages, default=0.0))
+        FAILURES_WAITING.set(self.failures.count())
+        for queue, waiting in self.queues.backlog().items():
+            BACKLOG.set(waiting, {"queue": queue})
+        rows, more = self.activity.list(since=now - _LATELY, limit=_MOST_ROWS)
+        FRESHNESS_P95.set(freshness(rows, complete=more is None).p95 or 0.0)
+        shares = [(one.used_fresh + one.used_bulk) / one.limit for one in self.budget.view()]
+        BUDGET_USED.set(max(shares, default=0.0))
+        days: defaultdict[str, list[int]] = defaultdict(list)
+        subscriptions = {one.id: self.sweeps.subscriptions(one.id) for one in connections}
+        for each in credential_calendar(connections, now.date(), subscriptions):
+            days[each.kind].append(0 if each.days_left is None else each.days_left)
+        for kind, left in days.items():
+            CREDENTIAL_DAYS.set(min(left), {"kind": kind})
