@@ -93,6 +93,7 @@ async def retention(timer: func.TimerRequest, context: func.Context) -> None:
 async def measure(timer: func.TimerRequest, context: func.Context) -> None:
     """Tell the figures that nobody's work tells: backlog, age of sweeps, what ends soon."""
     await _in(app().lanes.timers, context, app().measure.take, "measure")
+    await _in(app().lanes.timers, context, app().flush, "flush")
 
 
 # --- queues ------------------------------------------------------------------------------------

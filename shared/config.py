@@ -6,11 +6,14 @@ refused at start with one sentence that names it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from shared.errors import Misconfigured
+
+log = logging.getLogger(__name__)
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _LOGIN_URL = "https://login.microsoftonline.com"
@@ -188,6 +191,12 @@ def _service(env: Mapping[str, str], name: str) -> str:
 
 
 def _insights(text: str) -> str:
+    if text.startswith("@Microsoft.KeyVault("):
+        log.warning(
+            "Telemetry is off: the Key Vault reference in APPLICATIONINSIGHTS_CONNECTION_STRING is "
+            "not resolved. It begins with the next start after it is."
+        )
+        return ""
     if text and "InstrumentationKey=" not in text:
         raise Misconfigured(
             "APPLICATIONINSIGHTS_CONNECTION_STRING is not what Application Insights shows as its "

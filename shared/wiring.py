@@ -102,6 +102,7 @@ class App:
     retention: Retention
     measure: Measure
     invocation: Callable[..., AbstractContextManager[None]]  # of telemetry: (name, traceparent)
+    flush: Callable[[], None]  # what was measured and traced
     lanes: Lanes
 
 
@@ -227,7 +228,7 @@ def build(settings: Settings) -> App:
         users=Users(connections, directories, links, queues, now, apply.one),
         records=Records(connections, links, conflicts, failures),
         holding=holding,
-        choosing=Choosing(conflicts, queues, now),
+        choosing=Choosing(conflicts, links, queues, now),
         replaying=Replaying(failures, queues),
         status=ReadStatus(
             connections, sweep_state, activity, queues, failures, bms_settings, budget, now
@@ -249,6 +250,7 @@ def build(settings: Settings) -> App:
             connections, sweep_state, activity, queues, failures, budget, exporting, now
         ),
         invocation=telemetry.invocation,
+        flush=telemetry.flush,
         lanes=Lanes(
             fresh=ThreadPoolExecutor(8, thread_name_prefix="fresh"),
             bulk=ThreadPoolExecutor(3, thread_name_prefix="bulk"),

@@ -98,6 +98,16 @@ def test_app_service_authentication_counts_only_on_the_platform() -> None:
 _TABLES, _QUEUES = "AzureWebJobsStorage__tableServiceUri", "AzureWebJobsStorage__queueServiceUri"
 
 
+def test_telemetry_goes_nowhere_while_its_key_vault_reference_is_not_resolved() -> None:
+    name = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+    reference = "@Microsoft.KeyVault(SecretUri=https://kv.example/secrets/insights)"
+
+    assert read_settings({**LEAST, name: reference}).insights == ""
+    assert read_settings({**LEAST, name: "InstrumentationKey=1;Ingest"}).insights
+    with pytest.raises(Misconfigured, match=name):
+        read_settings({**LEAST, name: "https://insights.example"})
+
+
 @pytest.mark.parametrize(
     ("name", "change"),
     [

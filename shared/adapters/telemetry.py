@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _EVERY = 60_000  # milliseconds between two exports of the metrics
+_PATIENCE = 2_000  # milliseconds to wait for what is sent at once
 
 
 def set_up(settings: Settings) -> bool:
@@ -59,6 +60,13 @@ def _export(settings: Settings, provider: TracerProvider, resource: Any) -> None
     provider.add_span_processor(BatchSpanProcessor(AzureMonitorTraceExporter(**given)))
     reader = PeriodicExportingMetricReader(AzureMonitorMetricExporter(**given), _EVERY)
     metrics.set_meter_provider(MeterProvider([reader], resource))
+
+
+def flush() -> None:
+    """Send what was measured so far: an instance may be frozen as soon as it has nothing to do."""
+    for provider in (metrics.get_meter_provider(), trace.get_tracer_provider()):
+        if hasattr(provider, "force_flush"):
+            provider.force_flush(_PATIENCE)
 
 
 @contextmanager
