@@ -1,27 +1,35 @@
 """Loads the app as Azure does, through Microsoft's worker library, and lists its functions.
 
     python -m infra.local.load_check
+    python -m infra.local.load_check --app FOLDER
+    python -m infra.local.load_check --json
 
-Nothing is started and nothing is called: importing and indexing must need no network. The settings
-are the least that the app asks for. Exit status 1: the worker refuses the app, and says why.
+`--app` loads the app in another folder, with nothing of this one to import from. `--json` lists
+the functions with their routes for a program to read. Nothing is started and nothing is called:
+importing and indexing must need no network. The settings are the least that the app asks for. Exit
+status 1: the worker refuses the app, and says why.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import io
+import json
 import logging
 import os
 import platform
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 from infra.local.host.refusal import Refused
 from infra.local.host.worker import load_app
 from infra.local.process import KEPT_VARIABLES, REPOSITORY
 
-_SETTINGS = {
+SETTINGS = {
     "AzureWebJobsStorage__accountName": "unreached",
     "KEY_VAULT_URL": "https://unreached.vault.azure.net",
     "PUBLIC_URL": "https://sync.example.com",
@@ -30,23 +38,46 @@ _SETTINGS = {
 
 def main() -> int:
     """Load the app; the answer is the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--app", type=Path, default=REPOSITORY, help="the folder of the app")
+    parser.add_argument("--json", action="store_true", help="list the functions as JSON")
+    arguments = parser.parse_args()
+    app: Path = arguments.app.resolve()
+    if app != REPOSITORY:
+        sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != REPOSITORY]
     for name in set(os.environ) - set(KEPT_VARIABLES):
         del os.environ[name]
-    os.environ |= _SETTINGS
+    os.environ |= SETTINGS
     # The library logs its own start-up on stdout and stderr; a refusal carries what matters.
     logging.disable(logging.CRITICAL)
     began = time.monotonic()
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            metadata = asyncio.run(load_app(REPOSITORY))
+            metadata = asyncio.run(load_app(app))
     except Refused as refused:
         print(f"{refused.details}\n{refused.sentence}".strip(), file=sys.stderr)
         return 1
+    if arguments.json:
+        print(json.dumps([_described(entry) for entry in metadata]))
+        return 0
     names = sorted(str(entry.name) for entry in metadata)
     seconds = time.monotonic() - began
     print(f"Python {platform.python_version()}: {len(names)} functions in {seconds:.1f} s")
     print(f"  {', '.join(names)}")
     return 0
+
+
+def _described(entry: Any) -> dict[str, Any]:
+    """The function's name, its trigger, and its route if it has one."""
+    bindings = [json.loads(raw) for raw in entry.raw_bindings]
+    [trigger] = [binding for binding in bindings if binding["type"].endswith("Trigger")]
+    return {
+        "name": str(entry.name),
+        "trigger": trigger["type"],
+        "route": trigger.get("route"),
+        "authLevel": trigger.get("authLevel"),
+        "queue": trigger.get("queueName"),
+    }
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The deployment to Azure: Bicep, and what Bicep cannot do (registrations, a look from outside)."""

@@ -1,0 +1,44 @@
+"""The look from outside after a deployment: what must be closed is, and what must be open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from infra.azure.check_deployment import Answer, Ask, problems_of
+
+URL = "https://func-x.azurewebsites.net"
+
+
+def app(*, api: int = 302, forged: int = 302, webhook: int = 404, health: int = 200) -> Ask:
+    def ask(method: str, url: str, headers: Mapping[str, str]) -> Answer:
+        if "/webhooks/" in url:
+            assert method == "POST"
+            return Answer(webhook, "")
+        if url.endswith("/health"):
+            return Answer(health, "")
+        return Answer(forged if headers else api, "")
+
+    return ask
+
+
+def test_a_deployment_that_is_right_has_no_problems() -> None:
+    assert problems_of(app(), URL) == []
+    assert problems_of(app(api=401, forged=401, health=503), URL) == []
+
+
+def test_an_admin_api_that_answers_a_stranger_is_told() -> None:
+    [problem] = problems_of(app(api=200), URL)
+    assert "answers a stranger with 200" in problem
+
+
+def test_an_app_that_believes_a_forged_header_is_told() -> None:
+    [problem] = problems_of(app(forged=200), URL)
+    assert "forged header" in problem
+
+
+def test_a_webhook_behind_the_sign_in_is_told() -> None:
+    assert any("webhook" in problem for problem in problems_of(app(webhook=302), URL))
+
+
+def test_an_app_that_does_not_start_is_told() -> None:
+    assert any("/health" in problem for problem in problems_of(app(health=0), URL))
