@@ -40,6 +40,7 @@ from infra.local.process import (
     kept_environment,
     remove_at_death,
 )
+from infra.local.storage_faults.control import StorageControl
 from infra.local.vault.control import VaultControl
 
 # Which outside names each stand-in serves.
@@ -60,6 +61,7 @@ class World:
     vault: VaultControl
     proxy: ProxyControl
     azurite: Azurite
+    storage: StorageControl  # with `storage_faults` only
 
     def __init__(
         self,
@@ -67,6 +69,7 @@ class World:
         *,
         storage_on_disk: bool = False,
         storage_identity: bool = False,
+        storage_faults: bool = False,
         lease_seconds: int = DEFAULT_LEASE_SECONDS,
         arguments: dict[str, Sequence[str]] | None = None,
     ) -> None:
@@ -74,11 +77,15 @@ class World:
 
         `arguments` are further command-line words by stand-in. With `storage_identity`
         Azurite speaks https under its real names and takes the managed identity's tokens, and the
-        app gets no storage key.
+        app gets no storage key. With `storage_faults` function hosts reach the storage through a
+        proxy that fails on demand (`storage`); tests look past it.
         """
+        if storage_identity and storage_faults:
+            raise ValueError("The storage that fails on demand is reached by a connection string.")
         self._given_directory = directory
         self._storage_on_disk = storage_on_disk
         self._storage_identity = storage_identity
+        self._storage_faults = storage_faults
         self._lease_seconds = lease_seconds
         self._arguments = arguments or {}
         self._children: dict[str, ChildProcess] = {}
@@ -213,6 +220,12 @@ class World:
         self.vault = VaultControl(self.base_url("vault"))
         self.proxy = ProxyControl(f"http://127.0.0.1:{self._ready['proxy']['controlPort']}")
         self.proxy.set_routes(self._routes())
+        if self._storage_faults:
+            # Only now, since it has to know the ports that Azurite has chosen.
+            words = [word for name, port in self.azurite.ports.items() for word in _at(name, port)]
+            self._start_child("storage_faults", "infra.local.storage_faults", words)
+            self._ready["storage_faults"] = self._children["storage_faults"].wait_ready()
+            self.storage = StorageControl(self.base_url("storage_faults"))
 
     def _start_child(self, name: str, module: str, words: list[str]) -> None:
         child = ChildProcess(
@@ -238,10 +251,19 @@ class World:
     def _storage_settings(self) -> dict[str, str]:
         if self._storage_identity:
             return {"AzureWebJobsStorage__accountName": ACCOUNT}
-        return {"AzureWebJobsStorage": self.storage_connection_string}
+        text = self.storage_connection_string
+        if self._storage_faults:
+            for service, port in self.azurite.ports.items():
+                between = self._ready["storage_faults"][f"{service}Port"]
+                text = text.replace(f"127.0.0.1:{port}/", f"127.0.0.1:{between}/")
+        return {"AzureWebJobsStorage": text}
 
     def _log(self, name: str) -> Path:
         return self.directory / "logs" / f"{name}.log"
+
+
+def _at(service: str, port: int) -> tuple[str, str]:
+    return f"--{service}", f"127.0.0.1:{port}"
 
 
 def _all_at_once(endings: Sequence[Callable[[], None]]) -> None:

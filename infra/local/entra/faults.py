@@ -12,7 +12,8 @@ from typing import Any
 from infra.local.entra.graph_errors import GraphError
 from infra.local.entra.throttle import retry_after_text
 
-KINDS = ("status", "slow", "timeout", "reset", "truncate", "aadsts")
+# truncate: the connection ends in the middle of the body; short: half a body, as if it were whole.
+KINDS = ("status", "slow", "timeout", "reset", "truncate", "short", "aadsts")
 _CODES = {
     400: "BadRequest",
     401: "InvalidAuthenticationToken",

@@ -146,7 +146,11 @@ class Server:
         if fault is not None and fault.kind == "aadsts" and not fault.after_work:
             error = SignInError(fault.aadsts, fault.message if fault.code else "")
             answer = signin.refusal(asked, error)
-        elif fault is not None and fault.kind == "status" and not fault.after_work:
+        elif (
+            fault is not None
+            and fault.kind in ("status", "reset", "timeout")
+            and not fault.after_work
+        ):
             answer = _broken(fault)
         else:
             answer = signin.answer(asked)
@@ -193,6 +197,8 @@ class Server:
             return response
         if fault.kind in ("slow", "timeout"):
             await self._pause(fault.seconds)
+        if fault.kind == "short" and isinstance(response.body, bytes):
+            response.body = response.body[: len(response.body) // 2]
         if fault.kind == "truncate" and isinstance(response.body, bytes) and response.body:
             whole = response.body
             cut = web.StreamResponse(status=response.status, headers=response.headers)

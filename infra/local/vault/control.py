@@ -50,25 +50,28 @@ class VaultControl:
         seconds: float = 0.0,
         retry_after: int | None = None,
         times: int | None = None,
-    ) -> None:
-        """Let calls fail: `times` of them, or until the faults are cleared.
+    ) -> int:
+        """Let calls fail: `times` of them, or until the faults are cleared; answers its number.
 
         status: answer with `status` (429, 500, 503, 403) and maybe Retry-After. timeout: never
         answer. slow: answer `seconds` later. reset: break the connection, nothing done. lost: do
-        it, then break the connection. `route` is a method and template, such as
-        `PUT /secrets/{name}` or `GET /msi/token`; `secret` narrows it to one name.
+        it, then break the connection; unheard: do it and never answer. truncated, cut_off: half an
+        answer, as if it were whole or with the connection broken. `route` is a method and
+        template, such as `PUT /secrets/{name}` or `GET /msi/token`; `secret` narrows it to one
+        name.
         """
         body: dict[str, Any] = {"kind": kind, "route": route, "secret": secret, "status": status}
         body |= {"seconds": seconds, "retryAfter": retry_after, "times": times}
-        self._client.call("POST", "faults", body=body)
+        return int(self._client.call("POST", "faults", body=body)["id"])
 
     def faults(self) -> list[dict[str, Any]]:
         """The faults that are still to come."""
         return list(self._client.call("GET", "faults"))
 
-    def clear_faults(self) -> None:
-        """Take back all faults."""
-        self._client.call("DELETE", "faults")
+    def clear_faults(self, fault_id: int | None = None) -> None:
+        """Take back one fault, or all."""
+        query = None if fault_id is None else {"id": str(fault_id)}
+        self._client.call("DELETE", "faults", query=query)
 
     def calls(self) -> dict[str, int]:
         """Calls per method and route template, the SDK's first one without a token included."""

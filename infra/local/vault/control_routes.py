@@ -85,11 +85,11 @@ class _Routes:
         return self._service.observed.faults()
 
     async def post_fault(self, request: web.Request) -> Any:
-        self._service.observed.add_fault(await request.json())
-        return {}
+        return {"id": self._service.observed.add_fault(await request.json())}
 
-    async def delete_faults(self, _: web.Request) -> Any:
-        self._service.observed.clear_faults()
+    async def delete_faults(self, request: web.Request) -> Any:
+        number = request.query.get("id")
+        self._service.observed.clear_faults(None if number is None else int(number))
         return {}
 
     async def get_counters(self, _: web.Request) -> Any:

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-FaultKind = Literal["status", "timeout", "slow", "reset", "lost"]
+FaultKind = Literal["status", "timeout", "slow", "reset", "lost", "unheard", "truncated", "cut_off"]
 _LOG_LENGTH = 20_000
 
 
@@ -21,7 +21,8 @@ class Fault:
 
     status: an error answer (429, 500, 503, 403, …). timeout: no answer ever. slow: the answer comes
     so many seconds later. reset: the connection breaks and nothing was done. lost: it was done, and
-    then the connection breaks.
+    then the connection breaks. unheard: it was done, and no answer ever comes. truncated: half a
+    body, as if it were whole. cut_off: the connection breaks in the middle of the body.
     """
 
     route: str
@@ -31,6 +32,7 @@ class Fault:
     seconds: float = 0.0
     retry_after: int | None = None
     times: int | None = None
+    id: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The fault as the control routes show it."""
@@ -42,6 +44,7 @@ class Fault:
             "seconds": self.seconds,
             "retryAfter": self.retry_after,
             "times": self.times,
+            "id": self.id,
         }
 
 
@@ -51,6 +54,7 @@ class Observed:
     def __init__(self, routes: set[str]) -> None:
         self._routes = routes
         self._faults: list[Fault] = []
+        self._last_id = 0
         self.calls: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
         self._log: deque[tuple[float, str, str, int]] = deque(maxlen=_LOG_LENGTH)
@@ -74,14 +78,18 @@ class Observed:
         self.statuses.clear()
         self._log.clear()
 
-    def add_fault(self, wanted: dict[str, Any]) -> None:
-        """Add a fault: `{route, kind, secret?, status?, seconds?, retryAfter?, times?}`."""
+    def add_fault(self, wanted: dict[str, Any]) -> int:
+        """Add a fault: `{route, kind, secret?, status?, seconds?, retryAfter?, times?}`.
+
+        Answers its number.
+        """
         route = wanted.get("route", "*")
         if route != "*" and route not in self._routes:
             raise BadFault(f"A route is '*' or one of: {', '.join(sorted(self._routes))}.")
         kind: Any = wanted.get("kind")
         if kind not in get_args(FaultKind):
             raise BadFault(f"A fault is one of {', '.join(get_args(FaultKind))}, not {kind!r}.")
+        self._last_id += 1
         self._faults.append(
             Fault(
                 route,
@@ -91,12 +99,16 @@ class Observed:
                 float(wanted.get("seconds", 0)),
                 wanted.get("retryAfter"),
                 wanted.get("times"),
+                self._last_id,
             )
         )
+        return self._last_id
 
-    def clear_faults(self) -> None:
-        """Take back all faults."""
-        self._faults.clear()
+    def clear_faults(self, fault_id: int | None = None) -> None:
+        """Take back one fault, or all."""
+        self._faults = [
+            each for each in self._faults if fault_id is not None and each.id != fault_id
+        ]
 
     def faults(self) -> list[dict[str, Any]]:
         """The faults that are still to come."""

@@ -26,6 +26,8 @@ DEFAULT_VAULT = "local-sync.vault.azure.net"
 IDENTITY_ROUTE = "GET /msi/token"
 _LARGEST_PAGE = 25
 _LONG = 3600.0
+# Faults that strike when the work is done, or spoil its answer.
+_AFTERWARDS = ("lost", "unheard", "truncated", "cut_off")
 
 Answer = tuple[int, Any]
 Handler = Callable[[web.Request, Store, bytes], Answer]
@@ -96,7 +98,7 @@ class VaultService:
             return refused
         # After the challenge: a fault for one call hits the call, not the SDK's probe before it.
         fault = self.observed.take_fault(route, request.match_info.get("name"))
-        if fault is not None and fault.kind != "lost":
+        if fault is not None and fault.kind not in _AFTERWARDS:
             response = await _failed(request, fault)
             if response is not None:
                 return response
@@ -107,9 +109,7 @@ class VaultService:
             status, body = handler(request, self.store(request.host), sent)
         except VaultError as exc:
             status, body = exc.status, exc.body()
-        if fault is not None and fault.kind == "lost":
-            break_connection(request)
-        return _json(status, body)
+        return await _spoilt(request, fault, _json(status, body))
 
     def _challenge(self, request: web.Request) -> web.Response | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -138,7 +138,7 @@ class VaultService:
 
     async def _token_answer(self, request: web.Request) -> web.Response:
         fault = self.observed.take_fault(IDENTITY_ROUTE, None)
-        if fault is not None:
+        if fault is not None and fault.kind not in _AFTERWARDS:
             response = await _failed(request, fault)
             if response is not None:
                 return response
@@ -154,16 +154,14 @@ class VaultService:
         if client_id != CLIENT_ID:
             return _json(400, {"statusCode": 400, "message": "No User Assigned identity found."})
         issued = self.identity.issue(resource)
-        return _json(
-            200,
-            {
-                "access_token": issued.text,
-                "client_id": CLIENT_ID,
-                "expires_on": str(issued.expires_on),
-                "resource": issued.resource,
-                "token_type": "Bearer",
-            },
-        )
+        body = {
+            "access_token": issued.text,
+            "client_id": CLIENT_ID,
+            "expires_on": str(issued.expires_on),
+            "resource": issued.resource,
+            "token_type": "Bearer",
+        }
+        return await _spoilt(request, fault, _json(200, body))
 
     def _set(self, request: web.Request, store: Store, sent: bytes) -> Answer:
         secret, version = store.set(request.match_info["name"], _object(sent))
@@ -242,6 +240,26 @@ def break_connection(request: web.Request) -> None:
     """End the connection without an answer."""
     if request.transport is not None:
         request.transport.abort()
+
+
+async def _spoilt(
+    request: web.Request, fault: Fault | None, response: web.Response
+) -> web.Response:
+    """What becomes of an answer when the work is done."""
+    kind = fault.kind if fault is not None else ""
+    whole = response.body if isinstance(response.body, bytes) else b""
+    if kind == "unheard":
+        await asyncio.sleep(_LONG)
+    if kind == "cut_off":
+        cut = web.StreamResponse(status=response.status, headers=response.headers)
+        cut.content_length = len(whole)
+        await cut.prepare(request)
+        await cut.write(whole[: len(whole) // 2])
+    if kind in ("lost", "unheard", "cut_off"):
+        break_connection(request)
+    if kind == "truncated":
+        response.body = whole[: len(whole) // 2]
+    return response
 
 
 async def _failed(request: web.Request, fault: Fault) -> web.Response | None:
