@@ -6,11 +6,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help venv run test check format-check lint types imports load format
+RUNTIME := .venv-runtime
+
+.PHONY: help venv run test torture check format-check lint types imports load format bicep package doctor audit licences checkov
 
 ## make run      the whole app on this machine, with a demonstration (ONCE=1 ends by itself)
 ## make test     all tests (ARGS="-k sweep" chooses some)
-## make check    all static checks: format-check, lint, types, imports, load
+## make torture  the model and the kills for minutes (TORTURE_MINUTES=10 TORTURE_KILLS=60 TORTURE_SEED=)
+## make check    all static checks: format-check, lint, types, imports, load, bicep
+## make package  the deployment package: made, and loaded by itself
+## make audit    also licences, doctor, checkov: tools from elsewhere, in environments of their own
 ## make format   format the code and mend what the linter can mend
 ## make venv     the environment alone, in .venv
 help:
@@ -28,7 +33,11 @@ run: $(STAMP)
 test: $(STAMP)
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
-check: format-check lint types imports load
+# Each run has a seed of its own and prints it; a failure says how to play the same again.
+torture: $(STAMP)
+	@$(BIN)/python -m pytest -q -n 0 -s -m torture tests/torture $(ARGS)
+
+check: format-check lint types imports load bicep
 
 format-check: $(STAMP)
 	@$(BIN)/ruff format --check .
@@ -48,3 +57,13 @@ load: $(STAMP)
 format: $(STAMP)
 	@$(BIN)/ruff check --fix -q . || true
 	@$(BIN)/ruff format .
+
+bicep: $(STAMP)
+	@$(BIN)/python -m infra.checks.bicep
+
+package: $(STAMP)
+	@$(PYTHON) infra/local/make_venv.py $(RUNTIME) --runtime-only
+	@$(BIN)/python -m infra.checks.package $(RUNTIME)
+
+doctor audit licences checkov: $(STAMP)
+	@$(BIN)/python -m infra.checks.tools $@

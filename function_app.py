@@ -105,7 +105,8 @@ async def sweep(msg: func.QueueMessage, context: func.Context) -> None:
     order = decode_sweep_order(_text(msg))
     lanes = app().lanes
     lane = lanes.full_syncs if order.kind in ("full", "rules") else lanes.sweeps
-    await _in(lane, context, lambda: app().sweep.handle(order), f"{order.kind} order", _text(msg))
+    name = f"{order.kind} order"
+    await _in(lane, context, lambda: app().sweep.handle(order), name, _text(msg), SWEEPS)
 
 
 @functions.queue_trigger(arg_name="msg", queue_name=FRESH, connection=STORAGE)
@@ -123,31 +124,31 @@ async def apply_bulk(msg: func.QueueMessage, context: func.Context) -> None:
 @functions.queue_trigger(arg_name="msg", queue_name=LEAVERS, connection=STORAGE)
 async def apply_leavers(msg: func.QueueMessage, context: func.Context) -> None:
     """People whom a full sync did not see any more."""
-    await _apply(msg, LEAVERS, app().lanes.bulk, context)
+    await _apply(msg, LEAVERS, app().lanes.leavers, context)
 
 
 @functions.queue_trigger(arg_name="msg", queue_name=f"{SWEEPS}-poison", connection=STORAGE)
 def poison_sweeps(msg: func.QueueMessage) -> None:
     """Sweep orders that failed every time."""
-    app().poison.handle(SWEEPS, _text(msg))
+    _give_up(SWEEPS, _text(msg))
 
 
 @functions.queue_trigger(arg_name="msg", queue_name=f"{FRESH}-poison", connection=STORAGE)
 def poison_user_deltas(msg: func.QueueMessage) -> None:
     """Fresh changes that failed every time."""
-    app().poison.handle(FRESH, _text(msg))
+    _give_up(FRESH, _text(msg))
 
 
 @functions.queue_trigger(arg_name="msg", queue_name=f"{BULK}-poison", connection=STORAGE)
 def poison_user_deltas_bulk(msg: func.QueueMessage) -> None:
     """Bulk work that failed every time."""
-    app().poison.handle(BULK, _text(msg))
+    _give_up(BULK, _text(msg))
 
 
 @functions.queue_trigger(arg_name="msg", queue_name=f"{LEAVERS}-poison", connection=STORAGE)
 def poison_user_deltas_leavers(msg: func.QueueMessage) -> None:
     """Deactivations that failed every time."""
-    app().poison.handle(LEAVERS, _text(msg))
+    _give_up(LEAVERS, _text(msg))
 
 
 # --- between the host's values and ours --------------------------------------------------------
@@ -155,7 +156,12 @@ def poison_user_deltas_leavers(msg: func.QueueMessage) -> None:
 
 async def _apply(msg: func.QueueMessage, queue: str, lane: Executor, context: func.Context) -> None:
     delta = decode_user_delta(_text(msg))
-    await _in(lane, context, lambda: app().apply.handle(delta, queue), queue, _text(msg))
+    await _in(lane, context, lambda: app().apply.handle(delta, queue), queue, _text(msg), queue)
+
+
+def _give_up(queue: str, text: str) -> None:
+    if app().readiness.may_begin(f"{queue}-poison", text):
+        app().poison.handle(queue, text)
 
 
 async def _in(
@@ -164,6 +170,7 @@ async def _in(
     work: Callable[[], object],
     name: str,
     message: str = "",
+    queue: str = "",
 ) -> None:
     def run() -> None:
         # Log lines of a thread that is not the worker's own belong to no invocation otherwise: the
@@ -171,7 +178,8 @@ async def _in(
         local: Any = context.thread_local_storage
         local.invocation_id = context.invocation_id
         with app().invocation(name, carried(message)):
-            work()
+            if app().readiness.may_begin(queue, message):
+                work()
 
     variables = contextvars.copy_context()
     await asyncio.get_running_loop().run_in_executor(lane, variables.run, run)

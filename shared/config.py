@@ -208,6 +208,6 @@ def _insights(text: str) -> str:
 def _days(text: str) -> int:
     if not text.strip():
         return _RETENTION_DAYS
-    if not text.strip().isdigit() or not 1 <= int(text) <= 3650:
+    if not text.strip().isdecimal() or not 1 <= int(text) <= 3650:
         raise Misconfigured("RETENTION_DAYS is not a whole number of days from 1 to 3650.")
     return int(text)

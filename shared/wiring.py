@@ -23,6 +23,7 @@ from shared.adapters.bms_session import BmsSession
 from shared.adapters.graph import GraphDirectories
 from shared.adapters.http_session import PooledSession
 from shared.adapters.queues import StorageQueues
+from shared.adapters.schema import TableSchema
 from shared.adapters.signin import MsalSignIn
 from shared.adapters.store_archive import TableArchive
 from shared.adapters.store_connections import TableConnections, TableRules
@@ -59,6 +60,7 @@ from shared.sync.outcomes import Outcomes
 from shared.sync.pacing import Pacing
 from shared.sync.poison import Poison
 from shared.sync.re_evaluation import ReEvaluation
+from shared.sync.readiness import Readiness
 from shared.sync.records import Records
 from shared.sync.replaying import Replaying
 from shared.sync.retention import Retention
@@ -83,6 +85,7 @@ class Lanes:
 
     fresh: ThreadPoolExecutor
     bulk: ThreadPoolExecutor
+    leavers: ThreadPoolExecutor  # before other bulk work (R25)
     sweeps: ThreadPoolExecutor
     full_syncs: ThreadPoolExecutor
     timers: ThreadPoolExecutor
@@ -94,6 +97,7 @@ class App:
 
     settings: Settings
     api: Api
+    readiness: Readiness
     webhook: Webhook
     apply: Apply
     sweep: Sweep
@@ -127,6 +131,7 @@ def build(settings: Settings) -> App:
     exporting = telemetry.set_up(settings)
     outside, inside = PooledSession(), PooledSession()
     storage = Storage(settings.storage, lambda: inside)
+    schema = TableSchema(storage, now)
     queues = StorageQueues(settings.storage, lambda: inside)
     vault = KeyVault(settings.key_vault_url, lambda: outside, client_id=settings.storage.client_id)
     connections, rules = TableConnections(storage), TableRules(storage)
@@ -162,6 +167,9 @@ def build(settings: Settings) -> App:
         holding=holding,
         fresh=Hands(ContactJobs(bms), ThreadPoolExecutor(8, thread_name_prefix="bms-fresh")),
         bulk=Hands(ContactJobs(bms.bulk()), ThreadPoolExecutor(12, thread_name_prefix="bms-bulk")),
+        leavers=Hands(
+            ContactJobs(bms.bulk()), ThreadPoolExecutor(8, thread_name_prefix="bms-left")
+        ),
         now=now,
     )
     apply = Apply(
@@ -236,10 +244,13 @@ def build(settings: Settings) -> App:
         health=Health(bms_settings, now),
         activity=activity,
         known_connections=connections,
+        schema=schema,
+        now=now,
     )
     return App(
         settings=settings,
         api=api,
+        readiness=Readiness(schema, queues),
         webhook=Webhook(connections, sweep_state, vault, queues, now),
         apply=apply,
         sweep=sweep,
@@ -254,6 +265,7 @@ def build(settings: Settings) -> App:
         lanes=Lanes(
             fresh=ThreadPoolExecutor(8, thread_name_prefix="fresh"),
             bulk=ThreadPoolExecutor(3, thread_name_prefix="bulk"),
+            leavers=ThreadPoolExecutor(2, thread_name_prefix="leavers"),
             sweeps=ThreadPoolExecutor(12, thread_name_prefix="sweeps"),
             full_syncs=ThreadPoolExecutor(4, thread_name_prefix="full"),
             timers=ThreadPoolExecutor(2, thread_name_prefix="timers"),

@@ -75,10 +75,27 @@ class StorageQueues:
             self._settings.queue_url,
             self._settings,
             self._session,
-            retry_total=3,
-            initial_backoff=1,
+            # Seconds altogether: a person or Graph waits, and repeats by themselves.
+            retry_policy=_sparing_retry(),
         )
         return service
+
+
+def _sparing_retry() -> Any:
+    from azure.core.exceptions import ServiceResponseError
+    from azure.storage.queue import LinearRetry
+
+    class SparingRetry(LinearRetry):
+        """Two more tries, but none for a message that may have arrived: it would come twice."""
+
+        def increment(
+            self, settings: Any, request: Any, response: Any = None, error: Any = None, **_: Any
+        ) -> bool:
+            if isinstance(error, ServiceResponseError) and request.method == "POST":
+                return False
+            return bool(super().increment(settings, request, response, error))
+
+    return SparingRetry(backoff=1, retry_total=2, random_jitter_range=0)
 
 
 @contextmanager

@@ -23,8 +23,8 @@ def open_service(
         session=session(),
         session_owner=False,
         use_env_settings=False,
-        connection_timeout=10,
-        read_timeout=30,
+        connection_timeout=5,
+        read_timeout=10,  # storage itself ends a table query after 5 seconds, with a page
     )
     if not settings.connection_string:
         return service(url, credential=managed_identity(settings.client_id), **options)

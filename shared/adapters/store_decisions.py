@@ -11,6 +11,8 @@ from shared.adapters.tables import Entity, Storage, Write
 from shared.core.model import ConnectionId, RecordId, UserId
 from shared.ports import Conflict, HeldUser, Hold
 
+_FEW = 4  # up to here single look-ups are cheaper than reading the hold
+
 
 class TableHolds:
     """ports.Holds. The people of a hold are one partition; holds of a connection are another."""
@@ -19,21 +21,14 @@ class TableHolds:
         self._holds = storage.table("holds")
         self._people = storage.table("heldpeople")
 
+    def add(self, hold: Hold) -> bool:
+        return self._holds.write(Write(_hold_entity(hold), etag="")) is not None
+
     def put(self, hold: Hold) -> None:
-        self._holds.write(
-            Write(
-                {
-                    "PartitionKey": hold.connection_id,
-                    "RowKey": hold.id,
-                    "raisedAt": stamp(hold.raised_at),
-                    "expiresAt": stamp(hold.expires_at),
-                    "state": hold.state,
-                }
-            )
-        )
+        self._holds.write(Write(_hold_entity(hold)))
 
     def get(self, hold_id: str) -> Hold | None:
-        entity = self._holds.get(hold_id.partition("-")[0], hold_id)
+        entity = self._holds.get(hold_id.rpartition("-")[0], hold_id)
         return _hold(entity) if entity else None
 
     def put_people(self, hold: Hold, people: Sequence[HeldUser]) -> None:
@@ -55,6 +50,9 @@ class TableHolds:
         )
 
     def people(self, hold: Hold, users: Sequence[UserId] | None = None) -> list[HeldUser]:
+        if users is not None and len(users) <= _FEW:
+            rows = [self._people.get(hold.id, user) for user in dict.fromkeys(users)]
+            return [_held(entity) for entity in rows if entity]
         wanted = None if users is None else set(users)
         found = self._people.query("PartitionKey eq @p", parameters={"p": hold.id})
         return [_held(entity) for entity in found if wanted is None or entity["RowKey"] in wanted]
@@ -69,6 +67,16 @@ class TableHolds:
                 parameters[name] = str(value)
         found = self._holds.query(" and ".join(clauses), parameters=parameters)
         return sorted((_hold(one) for one in found), key=lambda one: one.raised_at, reverse=True)
+
+
+def _hold_entity(hold: Hold) -> Entity:
+    return {
+        "PartitionKey": hold.connection_id,
+        "RowKey": hold.id,
+        "raisedAt": stamp(hold.raised_at),
+        "expiresAt": stamp(hold.expires_at),
+        "state": hold.state,
+    }
 
 
 def _hold(entity: Entity) -> Hold:

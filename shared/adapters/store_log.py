@@ -294,6 +294,7 @@ def _run(entity: Entity) -> SyncRun:
         seen=int(entity["seen"]),
         done=int(entity["done"]),
         failed=int(entity["failed"]),
+        all_read=int(entity.get("parts", -1)) >= 0,
     )
 
 
@@ -316,6 +317,7 @@ class TableFailures:
                     "nextStep": failure.next_step,
                     **pieces("message", failure.message),
                     "queue": failure.queue,
+                    "userId": failure.user_id or "",
                 }
             )
         )
@@ -353,4 +355,5 @@ def _failure(entity: Entity) -> Failure:
         next_step=entity["nextStep"],
         message=joined(entity, "message"),
         queue=entity["queue"],
+        user_id=UserId(entity["userId"]) if entity.get("userId") else None,
     )

@@ -45,6 +45,7 @@ _DIGEST = (
     "oldRecordId",
     "hold",
     "inConflict",
+    "refused",
 )
 
 
@@ -185,6 +186,7 @@ def _link_entity(link: Link) -> Entity:
         "reason": link.reason,
         "hold": link.hold.value,
         "inConflict": link.in_conflict,
+        "refused": link.refused,
         "updatedAt": stamp(link.updated_at),
     }
     if link.claim:
@@ -222,6 +224,7 @@ def _link(entity: Entity) -> Link:
         reason=entity.get("reason", ""),
         hold=HoldMark(entity.get("hold", "")),
         in_conflict=bool(entity.get("inConflict", False)),
+        refused=bool(entity.get("refused", False)),
         updated_at=when(entity.get("updatedAt")),
         claim=_claim(entity.get("claim")),
         etag=entity.get("etag", ""),

@@ -85,6 +85,8 @@ class Storage:
             self._session,
             # A deployment's own storage answers or is down: wait shortly, then let the queue wait.
             retry_total=4,
+            retry_read=1,
+            retry_connect=2,
             retry_backoff_factor=0.3,
             retry_backoff_max=5,
         )
@@ -287,6 +289,7 @@ def _translated() -> Iterator[None]:
     from azure.core.exceptions import (
         AzureError,
         ClientAuthenticationError,
+        DecodeError,
         HttpResponseError,
         ResourceExistsError,
         ResourceModifiedError,
@@ -297,6 +300,8 @@ def _translated() -> Iterator[None]:
 
     try:
         yield
+    except DecodeError as error:
+        raise TryLater("The table storage sent an answer that is cut off.") from error
     except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError) as error:
         raise TryLater("The table storage changed while it was written.") from error
     except ClientAuthenticationError as error:

@@ -141,6 +141,7 @@ def _translated(name: str) -> Iterator[None]:
     from azure.core.exceptions import (
         AzureError,
         ClientAuthenticationError,
+        DecodeError,
         HttpResponseError,
     )
 
@@ -148,6 +149,9 @@ def _translated(name: str) -> Iterator[None]:
         yield
     except SyncError:
         raise
+    except DecodeError as error:
+        _report(name, error)
+        raise TryLater("Key Vault sent an answer that is cut off.") from error
     except ClientAuthenticationError as error:
         _report(name, error)
         sentence = (
@@ -177,6 +181,8 @@ def _from_status(name: str, error: Any) -> SyncError:
         )
     if status == 400:
         return Misconfigured(f"Key Vault does not take the secret {name}: it is too long.")
+    if status is None or status < 400:
+        return TryLater("Key Vault sent an answer that is cut off.")
     return TryLater(f"Key Vault answered with HTTP {status}.", counts=status != 429)
 
 

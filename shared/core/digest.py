@@ -25,7 +25,7 @@ from shared.core.model import (
     UserId,
 )
 
-_FORMAT = struct.Struct("<BB??qqqq8s8s8s")
+_FORMAT = struct.Struct("<BB???qqqq8s8s8s")
 _STATES = tuple(LinkState)
 _HOLDS = tuple(HoldMark)
 
@@ -47,6 +47,7 @@ class LinkDigests:
             _HOLDS.index(link.hold),
             link.old_record_id is not None,
             link.in_conflict,
+            link.refused,
             _number(link.record_id),
             _number(link.account_id),
             _number(link.rule_account_id),
@@ -91,6 +92,7 @@ class LinkDigests:
             hold,
             moving,
             in_conflict,
+            refused,
             record,
             account,
             rule_account,
@@ -114,6 +116,7 @@ class LinkDigests:
             old_record_id=RecordId(0) if moving else None,
             hold=_HOLDS[hold],
             in_conflict=in_conflict,
+            refused=refused,
             reason=next((one for one in reasons if _short(one) == reason), "?"),
         )
 

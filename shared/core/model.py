@@ -267,6 +267,7 @@ class Link:
     reason: str = ""
     hold: HoldMark = HoldMark.NONE
     in_conflict: bool = False  # a conflict of his waits for a person (R9), record or not
+    refused: bool = False  # BMS refused his last change, and a failure says so (R24)
     updated_at: datetime | None = None
     claim: Claim | None = None
     etag: str = field(default="", compare=False)
@@ -337,6 +338,12 @@ class SyncRun:
     failed: int = 0
     waiting_for_budget: int = 0
     expected_finish: datetime | None = None
+    all_read: bool = False  # what is left is in the queues
+
+    @property
+    def wants_reading(self) -> bool:
+        """Whether an order for this run still has something to do."""
+        return self.state in GOING_ON and not self.all_read
 
 
 GOING_ON = frozenset({"queued", "running", "waiting"})

@@ -180,4 +180,7 @@ class Archive(Protocol):
     """Everything that grows for ever."""
 
     def remove_before(self, moment: datetime) -> int:
-        """Remove activity, ended syncs and decided holds from before; answers how many entries."""
+        """Remove activity, ended syncs, decided holds and sign-ins from before; how many entries.
+
+        What still has an effect stays, however old: a refusal is one until it is taken back.
+        """

@@ -39,6 +39,9 @@ class Hold:
 class Holds(Protocol):
     """Holds, and the people in them."""
 
+    def add(self, hold: Hold) -> bool:
+        """False when there is one of this id already."""
+
     def put(self, hold: Hold) -> None: ...
 
     def get(self, hold_id: str) -> Hold | None: ...
@@ -96,6 +99,7 @@ class Failure:
     next_step: str
     message: str  # the queue message, to be replayed
     queue: str
+    user_id: UserId | None = None  # where it is about a single one
 
 
 class Failures(Protocol):

@@ -31,9 +31,10 @@ from shared.core.model import (
     RecordType,
     UserId,
 )
-from shared.errors import PersonMustAct, Rejected, SyncError, TryLater, Uncertain
+from shared.errors import Limited, PersonMustAct, Rejected, SyncError, TryLater, Uncertain
 from shared.ports import (
     FRESH,
+    LEAVERS,
     ActivityLog,
     AddressEntry,
     AddressIndex,
@@ -66,6 +67,7 @@ log = logging.getLogger(__name__)
 
 BMS_DOWN = timedelta(minutes=1)
 _CHUNK = 24
+_A_MOMENT = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +93,30 @@ class Acting:
     holding: Holding
     fresh: Hands
     bulk: Hands
+    leavers: Hands  # of their own, so that they never queue behind other bulk work
     now: Now
 
     def act(self, work: Work, jobs: Sequence[Job]) -> None:
         """Carry the jobs out, some at a time; what the time slice does not reach is `rest`."""
         for start in range(0, len(jobs), _CHUNK):
+            left = [job.link.user_id for job in jobs[start:]]
             if start and self.now() > work.until:
-                work.rest.extend(job.link.user_id for job in jobs[start:])
+                work.rest.extend(left)
+                return
+            limit = _long_wait(work)
+            if limit is not None:
+                # Claims and locks for what cannot be sent would be taken and given back in vain.
+                work.later.update(dict.fromkeys(left, limit))
                 return
             self._chunk(work, jobs[start : start + _CHUNK])
 
+    def _hands(self, work: Work) -> Hands:
+        if work.fresh:
+            return self.fresh
+        return self.leavers if work.queue == LEAVERS else self.bulk
+
     def _chunk(self, work: Work, jobs: Sequence[Job]) -> None:
-        hands = self.fresh if work.fresh else self.bulk
+        hands = self._hands(work)
         taken_at = self.now()
         claimed = self._claim(work, jobs, taken_at)
         owning = self._take_owners(work, claimed)
@@ -241,7 +255,12 @@ class Acting:
             elif done.record is not None:
                 self.finding.learn(done.record, done_for=user)
             after = replace(
-                done.link, in_conflict=False, hold=HoldMark.NONE, claim=None, updated_at=now
+                done.link,
+                in_conflict=False,
+                refused=False,
+                hold=HoldMark.NONE,
+                claim=None,
+                updated_at=now,
             )
             links.append(work.named(after))
             if job.link.hold and not isinstance(job, Deactivate):
@@ -375,6 +394,14 @@ class Acting:
         work.told[user] = Told("failure", reason)
         if job.link.reason != reason:
             work.tell(user, "failure", reason, job.link)
-        after = replace(job.link, state=state, reason=reason, claim=None, updated_at=self.now())
-        self.links.save([after])
-        work.failed.add(user)
+        after = replace(job.link, state=state, reason=reason, refused=True, claim=None)
+        self.links.save([replace(after, updated_at=self.now())])
+        work.failed[user] = error
+
+
+def _long_wait(work: Work) -> Limited | None:
+    """The limit that this message has run into, where it is not over in a moment (R25)."""
+    for error in work.later.values():
+        if isinstance(error, Limited) and (error.after is None or error.after > _A_MOMENT):
+            return error
+    return None

@@ -122,6 +122,7 @@ class Apply:
         self._run(work)
         if work.activities:
             self.log.add(work.activities)
+        self.outcomes.keep_failures(work)
         if user_id in work.later:
             raise work.later[user_id]
         return work.told.get(user_id, Told("nothing", "is up to date"))
@@ -158,7 +159,9 @@ class Apply:
             link = work.links.get(user)
             if link is not None and link.claim is not None and link.claim.until > now:
                 wait = wait_for_lock(link.claim.until - now)
-                work.later[user] = TryLater("is being written just now", wait, counts=False)
+                work.later[user] = TryLater(
+                    "This person is being written just now.", wait, counts=False
+                )
             else:
                 free.append(user)
         enabled = [rule for rule in work.rules if rule.enabled]
@@ -274,13 +277,16 @@ class Apply:
             match step:
                 case Nothing() | Wait():
                     work.told[user] = Told("nothing", step.reason)
-                    if link is not None and (link.hold or link.in_conflict):
+                    if isinstance(step, Wait):
+                        work.undecided.add(user)
+                    if link is not None and (link.hold or link.in_conflict or link.refused):
                         saves.extend(_nothing_waits(link, step))
                     if self._not_seen_yet(work, link):
                         work.again.append(user)
                 case Hold():
                     work.tell(user, "hold", step.reason, link)
-                    held = replace(work.link_of(user), hold=HoldMark.WAITING, reason=step.reason)
+                    held = replace(work.link_of(user), hold=HoldMark.WAITING, refused=False)
+                    held = replace(held, reason=step.reason)
                     saves.append(replace(held, updated_at=self.now(), claim=None))
                 case Forget():
                     work.told[user] = Told("nothing", "is in no mapped group")
@@ -289,8 +295,9 @@ class Apply:
                     saves.extend(self._remember(work, user, step, link))
                 case Relabel():
                     work.told[user] = Told("nothing", "another rule wins; BMS stays the same")
-                    link_after = replace(work.link_of(user), in_conflict=False, claim=None)
-                    saves.append(replace(link_after, rule_id=step.rule.id, hold=HoldMark.NONE))
+                    link_after = replace(work.link_of(user), in_conflict=False, refused=False)
+                    link_after = replace(link_after, hold=HoldMark.NONE, claim=None)
+                    saves.append(replace(link_after, rule_id=step.rule.id))
                 case Seek():
                     keys = addresses(work.users[user], work.connection.email_source)
                     sought.append(Sought(user, tuple(keys), step))
@@ -318,6 +325,7 @@ class Apply:
             for link in saves:
                 if link.user_id not in saved:
                     work.decide_again(link.user_id)
+        back = [user for user in back if user not in work.later]
         if back:
             self.holding.back(work.connection.id, back)
         if gone:
@@ -356,6 +364,7 @@ class Apply:
                 reason=step.reason,
                 hold=HoldMark.NONE,
                 in_conflict=False,
+                refused=False,
                 fingerprint=base.fingerprint if step.keep_fingerprint else "",
                 updated_at=self.now(),
                 claim=None,
@@ -366,7 +375,7 @@ class Apply:
 def _nothing_waits(link: Link, step: Nothing | Wait) -> Iterable[Link]:
     """The link without what waited for a person, where that is settled by itself."""
     if isinstance(step, Nothing):
-        yield replace(link, in_conflict=False, hold=HoldMark.NONE)
+        yield replace(link, in_conflict=False, hold=HoldMark.NONE, refused=False)
 
 
 def _settles(step: Step) -> bool:

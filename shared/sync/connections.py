@@ -112,7 +112,7 @@ class ManageConnections:
 
     def add(self, new: NewConnection) -> Connection:
         """A new connection, as a draft; BadInput when something in it cannot be taken."""
-        domain = _domain(new.tenant_domain)
+        domain = plain_domain(new.tenant_domain)
         key = _application_key(new.application_key)
         self._refuse_second(domain, besides=None)
         connection = Connection(
@@ -144,7 +144,7 @@ class ManageConnections:
         before = self.get(connection_id)
         domain = before.tenant_domain
         if change.tenant_domain is not None:
-            domain = _domain(change.tenant_domain)
+            domain = plain_domain(change.tenant_domain)
             self._refuse_second(domain, besides=before.id)
         wanted = _changed(before, change, domain)
         notes: list[str] = []
@@ -167,6 +167,12 @@ class ManageConnections:
         if _options(after) != _options(before):
             self.re_evaluation.order(after.id, gather=True)
         return Changed(self.get(before.id), tuple(notes))
+
+    def restore(self, connection: Connection) -> Connection:
+        """A connection of a backup: a draft under its own id, whose key is entered afterwards."""
+        self._refuse_second(connection.tenant_domain, besides=connection.id)
+        self.connections.add(connection)
+        return self.get(connection.id)
 
     def pause(self, connection_id: str) -> Changed:
         """Nothing is read or written for it until it is resumed; its subscriptions go (R31)."""
@@ -281,7 +287,8 @@ def _options(connection: Connection) -> tuple[str, str, str]:
     return connection.email_source, connection.match_scope, connection.on_leave
 
 
-def _domain(text: str) -> str:
+def plain_domain(text: str) -> str:
+    """The domain name as it is kept; BadInput when it is none."""
     domain = text.strip().rstrip(".").lower()
     if not _DOMAIN.fullmatch(domain):
         raise BadInput(

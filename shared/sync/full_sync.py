@@ -58,8 +58,6 @@ log = logging.getLogger(__name__)
 _PART = 100
 _GROUP_WAIT = timedelta(seconds=3)
 _PATIENCE = 3  # tries before a missing group is believed
-# A person has said, or is to say, what becomes of these (R20).
-_DECIDED = (HoldMark.WAITING, HoldMark.REFUSED)
 # A person's unsettled conflict is looked at again with an index of at most this age.
 _CONFLICT_AGE = timedelta(minutes=10)
 
@@ -84,6 +82,7 @@ class _Run:
     parts: int = 0
     waiting: list[UserId] = field(default_factory=list)
     leaving: list[UserId] = field(default_factory=list)
+    together: int = 0  # of the leaving, those who count against the limit (R20)
     index_since: datetime | None = None
 
 
@@ -107,6 +106,9 @@ class FullSync:
         if connection is None or not connection.may_write:
             self.runs.failed(sync_id, self.now(), "The connection is not connected, or is paused.")
             return
+        known = self.runs.get(sync_id)
+        if known is not None and not known.wants_reading:
+            return  # the order came twice, or was queued although its sender heard otherwise
         attempt = uuid.uuid4().hex[:8]
         began = self.now()
         self.runs.started(sync_id, began, attempt)
@@ -297,24 +299,25 @@ class FullSync:
             on_leave=run.connection.on_leave,
             match_scope=run.connection.match_scope,
         )
-        unsettled = link is not None and (link.hold or link.in_conflict)
+        unsettled = link is not None and (link.hold or link.in_conflict or link.refused)
         if isinstance(step, Nothing) and not unsettled:
             run.unchanged += 1
             return
         if isinstance(step, Seek):
-            conflict = link is not None and link.state is LinkState.CONFLICT
+            conflict = link is not None and link.in_conflict
             self._need_index(run, run.began - _CONFLICT_AGE if conflict else run.began)
-            if step.leaving is not None and link is not None and link.hold in _DECIDED:
-                run.unchanged += 1
-                return
-            if step.leaving is not None:
-                run.leaving.append(user.id)  # his old record goes: counted with the leavers (R17)
+            if step.leaving is not None and link is not None:
+                # His old record goes: counted with the leavers (R17).
+                if link.hold is HoldMark.REFUSED:
+                    run.unchanged += 1
+                else:
+                    _leaves(run, link, counts=True)
                 return
         self._queue(run, user.id)
 
     def _compare_the_rest(self, run: _Run) -> None:
         """Members that no rule takes, and people who are in no mapped group any more."""
-        leaving = run.leaving
+        deactivates = run.connection.on_leave != "keep"
         for user_id, placement in run.refused.items():
             run.seen += 1
             link = run.digests.take(
@@ -322,7 +325,7 @@ class FullSync:
             )
             if link is not None and link.record_id is not None:
                 if _stays_to_be_taken_out(link):
-                    leaving.append(user_id)
+                    _leaves(run, link, counts=deactivates)
                 else:
                     run.unchanged += 1
             elif (
@@ -337,14 +340,14 @@ class FullSync:
             if link.record_id is None:
                 self._queue(run, link.user_id)
             elif _stays_to_be_taken_out(link) and link.rule_id not in run.unknown:
-                leaving.append(link.user_id)
+                _leaves(run, link, counts=deactivates)
             else:
                 continue  # left long ago, or his group cannot be read
             run.seen += 1
         self._flush(run)
         # Together, so that they are counted together before the first is written (R20).
-        together = replace(self._delta(run), together=len(leaving))
-        for delta in pack(together, leaving):
+        together = replace(self._delta(run), together=run.together)
+        for delta in pack(together, run.leaving):
             self._send(run, LEAVERS, delta)
 
     def _need_index(self, run: _Run, since: datetime) -> None:
@@ -374,9 +377,17 @@ class FullSync:
 
 
 def _stays_to_be_taken_out(link: Link) -> bool:
-    """Whether this leaver's record is still to be deactivated, as far as nobody decided on it."""
+    """Whether this leaver's record is still to be deactivated, unless a person refused it.
+
+    Who waits in a hold is looked at too, so that nobody waits whom no hold lists (R20).
+    """
     active = link.state is LinkState.ACTIVE or link.old_record_id is not None
-    return active and link.hold not in _DECIDED
+    return active and link.hold is not HoldMark.REFUSED
+
+
+def _leaves(run: _Run, link: Link, *, counts: bool) -> None:
+    run.leaving.append(link.user_id)
+    run.together += int(counts and link.hold is HoldMark.NONE)
 
 
 def _mark(user_id: UserId) -> bytes:

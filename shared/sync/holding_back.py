@@ -23,33 +23,43 @@ class HoldingBack:
     def of(self, work: Work, steps: Mapping[UserId, Step]) -> dict[UserId, Step]:
         """The steps of one message, leavers and movers counted together."""
         after = dict(steps)
-        reasons: dict[UserId, str] = {}
-        new: list[UserId] = []
-        for user, step in steps.items():
-            if not isinstance(step, TakeOut | Seek) or not _takes_out(step):
-                continue
-            reasons[user] = step.reason
+        leaving = {
+            user: step.reason
+            for user, step in steps.items()
+            if isinstance(step, TakeOut | Seek) and _takes_out(step)
+        }
+        held: list[UserId] = []
+        waiting: list[UserId] = []
+        for user in leaving:
             match work.link_of(user).hold:
-                case HoldMark.APPROVED:
-                    del reasons[user]  # a person's word does not count against the limit
                 case HoldMark.NONE:
-                    new.append(user)
+                    work.leavers.add(user)
+                case HoldMark.APPROVED:
+                    pass  # a person's word does not count against the limit
                 case HoldMark.EXPIRED if work.bulk:
-                    pass  # raised again by a full sync
-                case _:
-                    del reasons[user]
+                    held.append(user)  # raised again by a full sync
+                case mark:
+                    waiting += [user] if mark is HoldMark.WAITING else []
                     after[user] = Wait("waits for a person's decision on the hold")
-        if new and self.leavers.allow(work.connection, new, work.delta.together):
-            for user in new:
-                del reasons[user]
-        people: list[HeldUser] = []
-        for user, reason in reasons.items():
-            after[user] = Hold(f"waits, since too many leave at once: {reason}")
-            link = work.link_of(user)
-            people.append(HeldUser(user, link.record_id, reason, link.display_name))
-        if people:
+        new = [user for user in leaving if user in work.leavers]
+        if new and not self.leavers.allow(work.connection, new, work.leavers_elsewhere):
+            held += new
+        for user in held:
+            after[user] = Hold(f"waits, since too many leave at once: {leaving[user]}")
+        # A mark that no list shows would keep a record for ever without a word.
+        listed = [*held, *(self.holding.unlisted(work.connection.id, waiting) if waiting else ())]
+        if listed:
+            people = [self._person(work, user, leaving[user]) for user in listed]
             self.holding.raise_for(work.connection, people)
         return after
+
+    @staticmethod
+    def _person(work: Work, user: UserId, reason: str) -> HeldUser:
+        link = work.link_of(user)
+        entra = work.users.get(user)
+        return HeldUser(
+            user, link.record_id, reason, entra.display_name if entra else link.display_name
+        )
 
 
 def _takes_out(step: TakeOut | Seek) -> bool:

@@ -21,28 +21,30 @@ class CountLeavers:
     links: Links
     now: Now
 
-    def allow(self, connection: Connection, users: Sequence[UserId], together: int = 0) -> bool:
+    def allow(self, connection: Connection, users: Sequence[UserId], elsewhere: int = 0) -> bool:
         """Whether all of these may be deactivated now; if so, they are counted.
 
-        They were read together, so they are allowed or held together; `together` is their number
-        where they come in several messages. Who was counted already (his message came twice) is
-        not counted again.
+        They were read together, so they are allowed or held together; `elsewhere` is how many were
+        read with them and come in other messages, before or after. Who was counted already (his
+        message came twice) is not counted again.
         """
+        limit = connection.hold_limit
         for _ in range(_TRIES):
             window = self.windows.get(connection.id) or Window()
             taken = recent(window.taken, self.now())
             more = [user for user in users if user not in taken]
             if not more:
                 return True
-            base = window.base if taken else None
-            all_of_them = max(len(more), together)
-            if len(taken) + all_of_them > connection.hold_limit.count and base is None:
+            # Those elsewhere are among the taken if they were allowed.
+            already = max(len(taken), elsewhere)
+            # The window moves on with every deactivation that falls out of it.
+            base = window.base if taken and len(taken) == len(window.taken) else None
+            if already + len(more) > limit.count and base is None:
                 base = self.links.count_active(connection.id) + len(taken)
-            if passes_limit(
-                connection.hold_limit, base=base or 0, already=len(taken), more=all_of_them
-            ):
+            held = passes_limit(limit, base=base or 0, already=already, more=len(more))
+            counted = taken if held else {**taken, **dict.fromkeys(more, self.now())}
+            if held and base == window.base:
                 return False
-            counted = {**taken, **dict.fromkeys(more, self.now())}
-            if self.windows.save(connection.id, Window(counted, base, window.etag)):
-                return True
+            if self.windows.save(connection.id, Window(counted, base, window.etag)) or held:
+                return not held
         raise TryLater("Deactivations of this connection are being counted by others just now.")

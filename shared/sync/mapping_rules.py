@@ -181,6 +181,21 @@ class MappingRules:
             raise BadInputs(problems)
         return rules
 
+    def beside(
+        self, rules: Sequence[MappingRule], others: Sequence[MappingRule]
+    ) -> list[tuple[str, ...]]:
+        """What to know of each of these rules beside the others; BadInputs where one is double."""
+        problems: list[BadInput] = []
+        for index, rule in enumerate(rules):
+            try:
+                _refuse_twin(rule, [*others, *rules[:index]])
+            except BadInput as refusal:
+                problems.append(_at(index, refusal))
+        if problems:
+            raise BadInputs(problems)
+        every = [*others, *rules]
+        return [_shadows(rule, [one for one in every if one.id != rule.id]) for rule in rules]
+
     def _rule(
         self, connection: Connection, wish: RuleWish, before: MappingRule | None
     ) -> MappingRule:

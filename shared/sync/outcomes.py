@@ -15,10 +15,11 @@ from datetime import timedelta
 
 from shared.core import trouble_texts
 from shared.core.messages import UserDelta, encode_user_delta
-from shared.core.model import UserId
+from shared.core.model import Origin, UserId
 from shared.errors import Limited, PersonMustAct, SyncError, TryLater
 from shared.measures import DECISIONS, FAILURES, FRESHNESS, correlation_id
 from shared.ports import (
+    FRESH,
     ActivityLog,
     Connections,
     Failure,
@@ -35,9 +36,10 @@ from shared.sync.work import LOOK_AGAIN, PARKED, Told, Work
 log = logging.getLogger(__name__)
 
 _BACK_OFF = (2, 5, 15, 30, 60, 120, 300, 600)
-_MOST_TRIES = 14
+_MOST_TRIES = 80  # half a day, so that an outage of the other side ends without a person
 _LAST = 50
 _TOO_MANY = 0.4  # of the last decisions
+_LOOK_BACK = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Outcomes:
         if work.activities:
             self.log.add(work.activities)
             work.activities.clear()
+        self.keep_failures(work)
         if work.failed:
             self._stop_mass_failure(work)
         if work.wrote:
@@ -71,7 +74,7 @@ class Outcomes:
         delta = work.delta
         left = list(dict.fromkeys([*work.rest, *work.later]))
         finished = len(set(delta.users)) - len(left)
-        failed = len(work.failed - set(left))
+        failed = len(work.failed.keys() - set(left))
         after = replace(delta, done=delta.done + finished - failed, failed=delta.failed + failed)
         if left:
             self._send_rest(work, after, left)
@@ -102,17 +105,52 @@ class Outcomes:
         )
 
     def _stop_mass_failure(self, work: Work) -> None:
-        """Rather stop than hammer on: more than 40 % of the last 50 decisions failed."""
+        """Rather stop than hammer on: more than 40 % of the last 50 decisions failed.
+
+        What fails again as it did before is not told again, and counts all the same.
+        """
         connection = work.connection
-        last, _ = self.log.list(
-            connection_id=connection.id, since=connection.resumed_at, limit=_LAST
-        )
-        failures = [one for one in last if one.kind == "failure"]
-        if len(last) == _LAST and len(failures) > _TOO_MANY * _LAST:
-            trouble = trouble_texts.mass_failure(
-                len(failures), _LAST, failures[0].reason, self.now()
-            )
+        since = self.now() - _LOOK_BACK
+        if connection.resumed_at is not None:
+            since = max(since, connection.resumed_at)
+        untold = [work.told[user] for user in work.failed if work.told[user].activity is None]
+        reasons = [one.reason for one in untold[:_LAST]]
+        counted = len(reasons)
+        if counted < _LAST:
+            last, _ = self.log.list(connection_id=connection.id, since=since, limit=_LAST - counted)
+            counted += len(last)
+            reasons += [one.reason for one in last if one.kind == "failure"]
+        if counted == _LAST and len(reasons) > _TOO_MANY * _LAST:
+            trouble = trouble_texts.mass_failure(len(reasons), _LAST, reasons[0], self.now())
             troubles.record(self.connections, work.connection.id, trouble, seen=work.connection)
+
+    def keep_failures(self, work: Work) -> None:
+        """Whom BMS refused, a person finds among the failures until his change is settled."""
+        settled = [
+            _failure_id(work, user)
+            for user in work.told
+            if work.link_of(user).refused
+            and user not in work.failed
+            and user not in work.later
+            and user not in work.undecided
+        ]
+        if settled:
+            self.failures.remove(settled)
+        for user, error in work.failed.items():
+            again = UserDelta(work.connection.id, (user,), Origin.PERSON)
+            self.failures.add(
+                Failure(
+                    id=_failure_id(work, user),
+                    connection_id=work.connection.id,
+                    at=self.now(),
+                    cause=error.code,
+                    sentence=error.sentence,
+                    next_step=error.next_step,
+                    message=encode_user_delta(again),
+                    queue=FRESH,
+                    user_id=user,
+                )
+            )
 
     def _send_rest(self, work: Work, delta: UserDelta, left: Sequence[UserId]) -> None:
         """Bring back what could not be done now; `delta` has the progress so far."""
@@ -175,6 +213,11 @@ class Outcomes:
                 work.later[user] = error
 
 
+def _failure_id(work: Work, user: UserId) -> str:
+    """One per user: what fails again takes the place of what failed before."""
+    return f"{work.connection.id}.{user}"
+
+
 def _counts(told: Iterable[Told]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for one in told:
@@ -195,6 +238,7 @@ def _delay(errors: Sequence[SyncError], tries: int) -> timedelta:
     asked = [
         error.after for error in errors if isinstance(error, TryLater) and error.after is not None
     ]
-    if asked and len(asked) == len(errors):
+    limited = any(isinstance(error, Limited) for error in errors)
+    if asked and (limited or len(asked) == len(errors)):
         return min(asked)
     return timedelta(seconds=_BACK_OFF[min(tries, len(_BACK_OFF) - 1)])

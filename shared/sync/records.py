@@ -32,6 +32,10 @@ class Records:
     conflicts: Conflicts
     failures: Failures
 
+    def connection(self, connection_id: str) -> Connection:
+        """BadInput 404 when there is none."""
+        return existing(self.connections, connection_id)
+
     def page(
         self,
         connection_id: str | None,
@@ -84,5 +88,5 @@ class Records:
     def _of(self, connection_id: str | None) -> list[Connection]:
         """That connection, or all of them in a lasting order."""
         if connection_id:
-            return [existing(self.connections, connection_id)]
+            return [self.connection(connection_id)]
         return sorted(self.connections.list(), key=lambda each: each.id)

@@ -6,10 +6,17 @@ Replaying is safe: a message only names users, and what is done is decided anew 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from shared.core.messages import (
+    UnreadableMessage,
+    decode_sweep_order,
+    decode_user_delta,
+    encode_sweep_order,
+    encode_user_delta,
+)
 from shared.errors import BadInput
-from shared.ports import Failure, Failures, Queues
+from shared.ports import SWEEPS, Failure, Failures, Queues
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,20 @@ class Replaying:
     def _replay(self, failures: Sequence[Failure]) -> int:
         for failure in failures:
             # Sent first: should the removal fail, the work is done twice, which does no harm.
-            self.queues.send(failure.queue, failure.message)
+            self.queues.send(failure.queue, _as_new(failure))
             self.failures.remove([failure.id])
         return len(failures)
+
+
+def _as_new(failure: Failure) -> str:
+    """The message with all its tries before it again."""
+    try:
+        if failure.queue == SWEEPS:
+            order = decode_sweep_order(failure.message)
+            if order.sync is not None:  # that run has ended: a replay is a run of its own
+                order = replace(order, kind="full", sync=None, stamp=None)
+            return encode_sweep_order(replace(order, tries=0, looks=0, revived=0))
+        delta = decode_user_delta(failure.message)
+        return encode_user_delta(replace(delta, tries=0, looks=0, revived=0))
+    except UnreadableMessage:
+        return failure.message  # of another version of the app, perhaps of the next one

@@ -20,5 +20,8 @@ class Retention:
 
     def run(self) -> int:
         """End holds that nobody decided, remove what is too old; answers how many entries."""
-        self.holding.expire()
-        return self.archive.remove_before(self.now() - timedelta(days=self.days))
+        try:
+            self.holding.expire()
+        finally:  # the one does not wait for the other's trouble
+            removed = self.archive.remove_before(self.now() - timedelta(days=self.days))
+        return removed

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from shared.core.matching import Ambiguous, Candidate, Found, NotFound, key
 from shared.core.messages import UserDelta, encode_user_delta
-from shared.core.model import Link, LinkState, Origin, RecordId, RecordType, UserId
+from shared.core.model import HoldMark, Link, LinkState, Origin, RecordId, RecordType, UserId
 from shared.errors import TryLater
 from shared.ports import FRESH, Conflict, Conflicts, Links, Now, Owner, Owners, Queues
 from shared.sync.address_reading import ReadAddresses
@@ -43,7 +43,7 @@ class Seeking:
         for one in going:
             answer = answers[one.user_id]
             if (lock := creating_elsewhere(answer.entries, one.user_id, now)) is not None:
-                sentence = "another user with this address is being created just now"
+                sentence = "Another user with this address is being created just now."
                 left = (lock.creating_until or now) - now
                 work.later[one.user_id] = TryLater(sentence, wait_for_lock(left), counts=False)
             elif isinstance(answer.match, Ambiguous):
@@ -62,7 +62,7 @@ class Seeking:
         age = now - claim.taken_at
         if age < IN_FLIGHT:
             wait = min(IN_FLIGHT - age, timedelta(seconds=15))
-            sentence = "BMS may still be creating the contact"
+            sentence = "BMS may still be creating the contact."
             work.later[one.user_id] = TryLater(sentence, wait, counts=False)
             return True
         # A filter query may leave rows out (R6): only the full lists prove that there is none.
@@ -108,7 +108,7 @@ class Seeking:
             or known.state != "resolved"
             or set(known.record_ids) != set(found.record_ids)
         ):
-            self._conflict(work, one, found)
+            self._conflict(work, one, found, known)
             return []
         if known.ignore:
             self._leave_out(work, one)
@@ -126,38 +126,49 @@ class Seeking:
                 None,
             )
             if chosen is None:
-                self._conflict(work, one, found)
+                self._conflict(work, one, found, known)
+                return []
+            if not self._take_from_former(work, one, chosen.record_id):
                 return []
             candidate = Candidate(chosen.record_id, chosen.account_id, chosen.is_active)
             elsewhere = chosen.account_id != one.step.account_id
             found_again = Found(candidate, one.keys[0], elsewhere)
             answer = replace(answer, match=found_again, former_owner=None)
-            self._take_from_former(work, one, chosen.record_id)
         return [self._job(work, one, answer)]
 
     def _leave_out(self, work: Work, one: Sought) -> None:
         link = work.link_of(one.user_id)
         reason = "a person chose to leave this user out"
         work.told[one.user_id] = Told("skip", reason)
-        if link.state is LinkState.SKIPPED and link.reason == reason:
+        if link.reason == reason and link.claim is None:
             return
         state = LinkState.SKIPPED if link.record_id is None else link.state
-        after = replace(link, state=state, reason=reason, updated_at=self.now(), claim=None)
+        after = replace(link, state=state, reason=reason, refused=False, claim=None)
+        after = replace(after, updated_at=self.now())
         if self.links.save([work.named(after)]):
             work.tell(one.user_id, "skip", reason, link)
         else:
             work.decide_again(one.user_id)
 
-    def _take_from_former(self, work: Work, one: Sought, record_id: RecordId) -> None:
-        """A person gave this user another one's record: the other has none from here on."""
+    def _take_from_former(self, work: Work, one: Sought, record_id: RecordId) -> bool:
+        """A person gave this user another one's record: the other has none from here on.
+
+        False when the other is being written just now; this user is decided again then.
+        """
         owner = self.owners.get_many(RecordType.CONTACT, [record_id]).get(record_id)
         me = Owner(work.connection.id, one.user_id)
         if owner is None or owner == me:
-            return
+            return True
         link = self.links.get(owner.connection_id, owner.user_id)
+        if link is not None and link.claim is not None and link.claim.until > self.now():
+            # His worker writes this very record.
+            wait = wait_for_lock(link.claim.until - self.now())
+            sentence = "The user whose record was chosen is being written just now."
+            work.later[one.user_id] = TryLater(sentence, wait, counts=False)
+            return False
         if link is not None and link.record_id == record_id:
             reason = "a person gave this record to another user"
-            self.links.save(
+            saved = self.links.save(
                 [
                     replace(
                         link,
@@ -168,20 +179,34 @@ class Seeking:
                         fingerprint="",
                         written={},
                         reason=reason,
+                        hold=HoldMark.NONE,
                         claim=None,
                     )
                 ]
             )
+            if not saved:
+                work.decide_again(one.user_id)
+                return False
+        known = self.conflicts.get(owner.connection_id, owner.user_id)
+        if known is not None and known.chosen == record_id:
+            # The later word counts: otherwise the two would take it from each other for ever.
+            self.conflicts.put(replace(known, state="open", chosen=None, found_at=self.now()))
         self.owners.release(RecordType.CONTACT, record_id, owner)
         delta = UserDelta(
             owner.connection_id, (owner.user_id,), Origin.PERSON, signal_at=self.now()
         )
         self.queues.send(FRESH, encode_user_delta(delta), timedelta(seconds=5))
+        return True
 
-    def _conflict(self, work: Work, one: Sought, found: Ambiguous) -> None:
+    def _conflict(self, work: Work, one: Sought, found: Ambiguous, known: Conflict | None) -> None:
         """A person must choose (R9); nothing is written to BMS."""
         link = work.link_of(one.user_id)
-        if link.reason == found.reason and link.claim is None:
+        asked = (
+            known is not None
+            and known.state == "open"
+            and set(known.record_ids) == set(found.record_ids)
+        )
+        if asked and link.in_conflict and link.reason == found.reason and link.claim is None:
             work.told[one.user_id] = Told("conflict", found.reason)
             return
         now = self.now()
@@ -191,6 +216,7 @@ class Seeking:
             state=state,
             reason=found.reason,
             in_conflict=True,
+            refused=False,
             updated_at=now,
             claim=None,
         )

@@ -27,6 +27,16 @@ MOST_ROWS = 2000  # of activity, newest first; the reply says when there were mo
 _PAGE = 1000
 _FRESH = {Origin.NOTIFICATION.value, Origin.SWEEP.value}
 _WRITES = {"create", "merge", "update", "move", "deactivate", "reactivate"}
+_SUBSCRIBED = frozenset({"users", "groups"})
+_CONSENT_CODES = frozenset(
+    {
+        "permissions",
+        "sign-in-admin-needed",
+        "sign-in-consent",
+        "sign-in-declined",
+        "sign-in-scopes-missing",
+    }
+)
 _NOTICES = (3, 14, 30)  # days before a secret ends
 
 
@@ -50,7 +60,7 @@ class Credential:
     `notice`: 30, 14 or 3 days before the end, 0 when it is over or refused.
     """
 
-    kind: str  # "secret" | "sign-in" | "subscription" | "bms"
+    kind: str  # "secret" | "consent" | "sign-in" | "subscription" | "bms"
     connection: Connection | None
     ends_on: date | None = None
     days_left: int | None = None
@@ -170,16 +180,36 @@ def credential_calendar(
             found.append(_ending("secret", connection, ends_on, today, words))
         for trouble in connection.troubles:
             if trouble.code in SIGN_IN_CODES:
-                found.append(Credential("sign-in", connection, notice=0, words=trouble.reason))
+                kind = _kind_of(trouble.code)
+                found.append(Credential(kind, connection, notice=0, words=trouble.reason))
             elif trouble.code in BMS:
                 bms = Credential("bms", None, notice=0, words=trouble.reason)
-        for one in (subscriptions or {}).get(connection.id, ()):
+        held = () if subscriptions is None else subscriptions.get(connection.id, ())
+        if subscriptions is not None and _should_be_subscribed(connection, today):
+            for resource in sorted(_SUBSCRIBED - {one.resource for one in held}):
+                words = f"there is no subscription on {resource}: changes are found by sweeps only"
+                found.append(Credential("subscription", connection, notice=0, words=words))
+        for one in held:
             words = f"the subscription on {one.resource}, which the app extends by itself"
             ends_on = one.expires_at.date()
             found.append(_ending("subscription", connection, ends_on, today, words, (3,)))
     if bms is not None:
         found.append(bms)
     return tuple(sorted(found, key=lambda each: (each.notice != 0, each.ends_on or today)))
+
+
+def _kind_of(code: str) -> str:
+    if code.startswith("sign-in-secret"):
+        return "secret"
+    return "consent" if code in _CONSENT_CODES else "sign-in"
+
+
+def _should_be_subscribed(connection: Connection, today: date) -> bool:
+    """Whether the app has had the time to make its subscriptions."""
+    if connection.connected_at is None or not connection.may_write:
+        return False
+    since = max(connection.connected_at, connection.resumed_at or connection.connected_at)
+    return since.date() < today
 
 
 def _ending(

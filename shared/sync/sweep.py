@@ -103,17 +103,26 @@ class Sweep:
     def order_due(self) -> int:
         """Queue a sweep for every connection that may be read; answers how many."""
         ordered = 0
+        trouble: SyncError | None = None
         for connection in self.connections.list():
             if connection.first_sync_at is None or connection.paused:
                 continue
-            if connection.may_write and self._edit_is_forgotten(connection):
-                rules = SweepOrder(connection.id, "rules", stamp=connection.rules_edited_at)
-                self.queues.send(SWEEPS, encode_sweep_order(rules))
-            if connection.may_write or self._probe_due(connection):
-                order = SweepOrder(connection.id, "sweep")
-                self.queues.send(SWEEPS, encode_sweep_order(order))
-                ordered += 1
+            try:
+                ordered += self._order_one(connection)
+            except SyncError as error:
+                trouble = error  # the connections behind this one are ordered all the same (R24)
+        if trouble is not None:
+            raise trouble
         return ordered
+
+    def _order_one(self, connection: Connection) -> int:
+        if connection.may_write and self._edit_is_forgotten(connection):
+            rules = SweepOrder(connection.id, "rules", stamp=connection.rules_edited_at)
+            self.queues.send(SWEEPS, encode_sweep_order(rules))
+        if not connection.may_write and not self._probe_due(connection):
+            return 0
+        self.queues.send(SWEEPS, encode_sweep_order(SweepOrder(connection.id, "sweep")))
+        return 1
 
     def _edit_is_forgotten(self, connection: Connection) -> bool:
         """An edit that never came to an end: paused, refused, or a worker died (R5)."""
@@ -163,6 +172,8 @@ class Sweep:
                 return
             reason = "mapping rules were edited"
             order = replace(order, sync=self._new_run(connection.id, "rules", reason))
+        if order.kind == "full" and order.sync is None:
+            order = replace(order, sync=self._new_run(connection.id, "full", "was replayed"))
         try:
             self._carry_out(connection, order)
         except SyncError as error:

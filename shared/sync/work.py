@@ -19,7 +19,7 @@ from shared.core.model import (
     Origin,
     UserId,
 )
-from shared.errors import SyncError, TryLater
+from shared.errors import PersonMustAct, SyncError, TryLater
 from shared.measures import correlation_id
 from shared.ports import FRESH, Directory, Now, Owner
 
@@ -66,7 +66,8 @@ class Work:
     later: dict[UserId, SyncError] = field(default_factory=dict)
     rest: list[UserId] = field(default_factory=list)  # no time left in this invocation
     again: list[UserId] = field(default_factory=list)  # signalled, but nothing differs yet
-    failed: set[UserId] = field(default_factory=set)
+    failed: dict[UserId, PersonMustAct] = field(default_factory=dict)  # refused by BMS
+    undecided: set[UserId] = field(default_factory=set)  # wait, with nothing settled
     leavers: set[UserId] = field(default_factory=set)  # counted against the limit (R20)
     links: dict[UserId, Link] = field(default_factory=dict)
     owners: dict[UserId, Owner | None] = field(default_factory=dict)  # of who returns
@@ -111,7 +112,7 @@ class Work:
 
     def decide_again(self, user: UserId) -> None:
         """What this decision rested on is no longer so."""
-        sentence = "was changed by somebody else meanwhile"
+        sentence = "This person was changed by somebody else meanwhile."
         self.later[user] = TryLater(sentence, timedelta(seconds=1), counts=False)
         self.told.pop(user, None)
 

@@ -34,7 +34,7 @@ from shared.core.notifications import (
     token_is_harmless,
     validation_token,
 )
-from shared.errors import SyncError
+from shared.errors import Limited, SyncError
 from shared.measures import tracer
 from shared.ports import FRESH, SWEEPS, Connections, Now, Queues, SweepState, Vault
 from shared.web.coalescer import Coalescer, Gathered
@@ -52,6 +52,7 @@ _CONNECTION_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _TEXT = "text/plain; charset=utf-8"
 _NO_SNIFF = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
 _ACCEPTED = Reply(202, b"", _TEXT, _NO_SNIFF)
+_TOO_MANY = problem(429, "Too many at once.", headers=(("Retry-After", "5"),))
 _AGAIN = problem(503, "Please send it again.", headers=(("Retry-After", "5"),))
 
 
@@ -101,6 +102,8 @@ class Webhook:
         except TimeoutError:
             log.warning("notifications not queued in time: connection=%s", connection_id)
             return _AGAIN
+        except Limited:
+            return _TOO_MANY
         except SyncError as error:
             log.warning("notifications not queued: connection=%s %s", connection_id, error.sentence)
             return _AGAIN

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from shared.core.model import ConnectionId
 from shared.core.notifications import Expected
-from shared.errors import TryLater
+from shared.errors import Limited
 from shared.ports import Connections, SweepState, Vault, client_state
 
 _KEPT = 30.0
@@ -78,7 +78,10 @@ class FactsCache:
         self._strangers = (0.0, 0)  # (second, how many were looked up in it)
 
     async def get(self, connection_id: ConnectionId) -> Facts | None:
-        """The facts, None when there is no such connection. TryLater when they cannot be read."""
+        """The facts, None when there is no such connection. TryLater when they cannot be read,
+
+        Limited when somebody invents connection ids.
+        """
         now = asyncio.get_running_loop().time()
         kept = self._kept.get(connection_id)
         if kept is None:
@@ -130,5 +133,5 @@ class FactsCache:
         if now - second >= 1.0:
             second, count = now, 0
         if count >= _UNKNOWN_PER_SECOND:
-            raise TryLater("Too many unknown connections were asked for.", counts=False)
+            raise Limited("Too many unknown connections were asked for.")
         self._strangers = (second, count + 1)

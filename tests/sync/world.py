@@ -224,6 +224,7 @@ class Worker:
                 holding=self.holding,
                 fresh=hands,
                 bulk=hands,
+                leavers=hands,
                 now=clock,
             ),
             outcomes=Outcomes(

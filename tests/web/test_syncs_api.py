@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -156,3 +157,33 @@ def test_syncs_are_listed_newest_first_and_an_unknown_one_is_404() -> None:
     }
     assert world.call("GET", "/api/syncs/nothing").status == 404
     assert world.call("GET", "/api/syncs?connectionId=nobody").status == 404
+
+
+def test_r25_a_sync_that_waits_for_bmss_limit_says_so_and_when_it_will_be_done() -> None:
+    world = a_world_with_a_rule()
+    sync = world.call("POST", "/api/connections/contoso/sync", {"kind": "full"}).body["syncId"]
+    world.runs.held[sync] = replace(
+        world.runs.held[sync],
+        state="waiting",
+        started_at=START,
+        seen=10_000,
+        done=1200,
+        waiting_for_budget=8800,
+    )
+    world.budget.finishes = START + timedelta(hours=8)
+
+    body = world.call("GET", f"/api/syncs/{sync}").body
+
+    assert (body["state"], body["waitingForBudget"], body["failed"]) == ("waiting", 8800, 0)
+    assert body["expectedFinish"] == "2026-03-02T17:00:00Z"
+
+
+@pytest.mark.parametrize("state", ["queued", "done", "failed"])
+def test_r25_only_a_sync_that_goes_on_has_an_expected_finish(state: str) -> None:
+    world = a_world_with_a_rule()
+    sync = world.call("POST", "/api/connections/contoso/sync", {"kind": "full"}).body["syncId"]
+    world.runs.held[sync] = replace(
+        world.runs.held[sync], state=state, started_at=START, seen=10, done=5
+    )
+
+    assert world.call("GET", f"/api/syncs/{sync}").body["expectedFinish"] is None

@@ -19,6 +19,7 @@ from shared.core.model import (
     Trouble,
     UserId,
 )
+from shared.errors import SyncError
 from shared.ports import BMS_PASSWORD, SignInStart, application_key
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
@@ -126,6 +127,17 @@ class FakeSyncOne:
 
 
 @dataclass
+class FakeSchema:
+    """Tables of the right version, unless `wrong`."""
+
+    wrong: SyncError | None = None
+
+    def bring_up(self) -> None:
+        if self.wrong:
+            raise self.wrong
+
+
+@dataclass
 class World:
     """The fakes behind one admin API."""
 
@@ -149,6 +161,7 @@ class World:
     bms: FakeBms = field(default_factory=FakeBms)
     subscriptions: FakeSubscriptions = field(default_factory=FakeSubscriptions)
     sync_one: FakeSyncOne = field(default_factory=FakeSyncOne)
+    schema: FakeSchema = field(default_factory=FakeSchema)
 
     def __post_init__(self) -> None:
         self.connect = FakeConnect(self)
@@ -208,7 +221,7 @@ class World:
             ),
             records=Records(self.connections, self.links, self.conflicts, self.failures),
             holding=Holding(self.connections, self.holds, self.links, self.queues, self.clock),
-            choosing=Choosing(self.conflicts, self.queues, self.clock),
+            choosing=Choosing(self.conflicts, self.links, self.queues, self.clock),
             replaying=Replaying(self.failures, self.queues),
             status=ReadStatus(
                 self.connections,
@@ -223,6 +236,8 @@ class World:
             health=self.health,
             activity=self.activity,
             known_connections=self.connections,
+            schema=self.schema,
+            now=self.clock,
         )
 
     def call(

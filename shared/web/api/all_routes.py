@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from shared.config import Settings
-from shared.ports import ActivityLog, Connections
+from shared.errors import SyncError
+from shared.ports import ActivityLog, Connections, Now
+from shared.ports.schema import Schema
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
@@ -12,9 +17,12 @@ from shared.sync.mapping_rules import MappingRules
 from shared.sync.order_sync import OrderSync
 from shared.sync.records import Records
 from shared.sync.replaying import Replaying
+from shared.sync.restoring import BackUp
 from shared.sync.status import Health, ReadStatus
 from shared.sync.users import Users
 from shared.web.api.activity import ActivityApi
+from shared.web.api.backup import BackUpApi
+from shared.web.api.backup_sections import bms_section
 from shared.web.api.bms import BmsApi
 from shared.web.api.connect import ConnectApi, Connecting
 from shared.web.api.connections import ConnectionsApi
@@ -25,7 +33,10 @@ from shared.web.api.syncs import SyncsApi
 from shared.web.api.users import UsersApi
 from shared.web.api.waiting import WaitingApi
 from shared.web.auth import AdminOnly
-from shared.web.router import Api
+from shared.web.http import Reply
+from shared.web.router import Api, Call, Route
+
+_NOT_READY = b"The app is not ready. Please try again in a few minutes."
 
 
 def admin_api(
@@ -45,9 +56,14 @@ def admin_api(
     health: Health,
     activity: ActivityLog,
     known_connections: Connections,
+    schema: Schema,
+    now: Now,
 ) -> Api:
     """The admin API over these use cases."""
-    return Api(
+    # The settings resources that a backup holds besides connections and mapping rules.
+    sections = (bms_section(bms),)
+    return _api(
+        schema,
         AdminOnly(settings),
         [
             *ConnectionsApi(connections, settings.redirect_uri).routes(),
@@ -60,5 +76,24 @@ def admin_api(
             *WaitingApi(holding, choosing, replaying, records).routes(),
             *ActivityApi(known_connections, activity).routes(),
             *StatusApi(status, health).routes(),
+            *BackUpApi(BackUp(connections, rules, connections.vault, sections), now).routes(),
         ],
     )
+
+
+def _api(schema: Schema, admin_only: AdminOnly, routes: Iterable[Route]) -> Api:
+    """An API whose every handler finds tables of this app's version."""
+    return Api(admin_only, [_on_ready_tables(schema, route) for route in routes])
+
+
+def _on_ready_tables(schema: Schema, route: Route) -> Route:
+    def handler(call: Call) -> Reply:
+        try:
+            schema.bring_up()
+        except SyncError:
+            if route.anonymous:  # a stranger learns nothing of it, but that it is so
+                return Reply(503, _NOT_READY, "text/plain", (("Cache-Control", "no-store"),))
+            raise
+        return route.handler(call)
+
+    return replace(route, handler=handler)

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from shared.core.model import Connection, HoldLimit, Mode
 from shared.core.standing import standing
+from shared.errors import TryLater
 from shared.sync.connections import ConnectionChange, ManageConnections, NewConnection
 from shared.web.api.shapes import Guid, Paged, Shown, Strict, Text, utc
 from shared.web.cursor import page_of
@@ -281,8 +282,11 @@ class ConnectionsApi:
         notes: tuple[str, ...] = (),
     ) -> Reply:
         body = shown(connection, self.redirect_uri)
-        body.has_application_key = self.manage.has_application_key(connection)
         body.notes = list(notes)
+        try:
+            body.has_application_key = self.manage.has_application_key(connection)
+        except TryLater as error:  # the rest is worth seeing all the same
+            body.notes.append(f"{error.sentence} Whether it holds the application key is unknown.")
         return json_reply(body, status, headers)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from shared.core.model import ConnectionId
 from shared.ports import Conflict, HeldUser, Hold
 from shared.sync.choosing import Choosing
 from shared.sync.holding import Decided, Holding
@@ -71,12 +70,14 @@ class HoldDecision(Strict):
 
 
 class HoldDecided(Shown):
-    """What the word did. `notWaiting`: was back in scope or decided already."""
+    """What the word did. `notWaiting`: was back in scope or has left already. `busy`: is being
+    written at this moment and waits on, so decide again."""
 
     id: str
     state: str
     decided: list[str]
     not_waiting: list[str]
+    busy: list[str]
 
 
 class ConflictShown(Shown):
@@ -112,6 +113,7 @@ class FailureShown(Shown):
 
     id: str
     connection_id: str
+    user_id: str | None
     at: datetime | None
     cause: str
     reason: str
@@ -219,9 +221,12 @@ class WaitingApi:
     def holds(self, call: Call) -> Reply:
         """GET /api/holds."""
         query: HoldsQuery = call.query
-        of = ConnectionId(query.connection_id) if query.connection_id else None
-        items, cursor = page_of(self.holding.listed(of, query.state), query.limit, query.cursor)
-        shown = [_hold(hold, people) for hold, people in items]
+        items, cursor = page_of(
+            self.holding.listed(query.connection_id or None, query.state),
+            query.limit,
+            query.cursor,
+        )
+        shown = [_hold(hold, self.holding.people(hold)) for hold in items]
         return json_reply(HoldList(items=shown, next_cursor=cursor))
 
     def approve(self, call: Call) -> Reply:
@@ -269,6 +274,7 @@ class WaitingApi:
                     FailureShown(
                         id=each.id,
                         connection_id=each.connection_id,
+                        user_id=each.user_id,
                         at=utc(each.at),
                         cause=each.cause,
                         reason=each.sentence,
@@ -287,7 +293,10 @@ class WaitingApi:
     def replay_all(self, call: Call) -> Reply:
         """POST /api/failures/replay."""
         wish: ReplayWish = call.body
-        return json_reply(Replayed(replayed=self.replaying.all_of(wish.cause, wish.connection_id)))
+        of = wish.connection_id or None
+        if of is not None:
+            self.records.connection(of)
+        return json_reply(Replayed(replayed=self.replaying.all_of(wish.cause, of)))
 
 
 def _hold(hold: Hold, people: list[HeldUser]) -> HoldShown:
@@ -317,6 +326,7 @@ def _decided(decided: Decided) -> Reply:
             state=decided.hold.state,
             decided=list(decided.done),
             not_waiting=list(decided.not_waiting),
+            busy=list(decided.busy),
         )
     )
 
