@@ -265,6 +265,8 @@ def _rule_entity(rule: MappingRule, partition: str) -> Entity:
         "groupName": rule.group_name,
         "groupCreatedAt": stamp(rule.group_created_at),
         "groupState": rule.group_state.value,
+        "groupGoneSince": stamp(rule.group_gone_since),
+        "groupGoneTwice": rule.group_gone_twice,
     }
 
 
@@ -290,4 +292,6 @@ def _rule(entity: Entity) -> MappingRule:
         group_name=entity["groupName"],
         group_created_at=when(entity["groupCreatedAt"]),
         group_state=GroupState(entity["groupState"]),
+        group_gone_since=when(entity.get("groupGoneSince")),
+        group_gone_twice=bool(entity.get("groupGoneTwice", False)),
     )

@@ -7,7 +7,7 @@ find a record, `Compare` to read one, `TakeOut` to deactivate one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.core.fields import WantedContact
 from shared.core.model import AccountId, Link, LinkState, LocationId, MappingRule, RecordId
@@ -94,6 +94,7 @@ class TakeOut:
 
     record_id: RecordId
     reason: str
+    must_wait: bool = False  # for a person, however few they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ Step = FinishMove | Nothing | Remember | Relabel | Forget | Wait | Hold | Seek |
 NO_ADDRESS = "has no usable e-mail address in Entra"
 NO_NAME = "has neither a given name nor a surname nor a display name in Entra"
 DELETED = "was deleted in Entra"
+GROUP_GONE = "the group of his mapping rule is gone in Entra"
 
 
 def first_step(
@@ -131,6 +133,9 @@ def first_step(
         reason = DELETED if placement is None else placement.reason
         if link is None or not has_record:
             return _never_ours(placement, link, reason)
+        if placement is not None and link.rule_id in placement.gone:
+            step = _leaving(link, GROUP_GONE, on_leave)
+            return replace(step, must_wait=True) if isinstance(step, TakeOut) else step
         return _leaving(link, reason, on_leave)
 
     rule = placement.rule

@@ -144,6 +144,8 @@ class MappingRule:
     group_name: str = ""
     group_created_at: datetime | None = None
     group_state: GroupState = GroupState.UNVERIFIED
+    group_gone_since: datetime | None = None  # the first 404
+    group_gone_twice: bool = False  # 404 again an hour later: its people wait in a hold (R20)
 
 
 @dataclass(frozen=True, slots=True)

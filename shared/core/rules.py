@@ -48,8 +48,9 @@ class Placement:
     rule: MappingRule | None
     reason: str
     mapped: bool
-    unreadable: frozenset[RuleId]
+    unreadable: frozenset[RuleId]  # unless gone
     verdicts: tuple[Verdict, ...]
+    gone: frozenset[RuleId] = frozenset()  # whose groups were gone twice, an hour apart (R20)
 
 
 def in_order(rules: Iterable[MappingRule]) -> list[MappingRule]:
@@ -78,12 +79,16 @@ def place(user: EntraUser, membership: Membership, rules: Sequence[MappingRule])
     """Walk the rules in order; the first that takes the user wins (R1, R2, R4)."""
     verdicts: list[Verdict] = []
     unreadable: set[RuleId] = set()
+    gone: set[RuleId] = set()
     winner: MappingRule | None = None
     refusals: list[str] = []
     for rule in in_order(rules):
         won = False
         if not rule.enabled:
             sentence = "the rule is switched off"
+        elif rule.group_id in membership.unreadable and rule.group_gone_twice:
+            gone.add(rule.id)
+            sentence = "its group is gone in Entra"
         elif rule.group_id in membership.unreadable:
             unreadable.add(rule.id)
             sentence = "its group cannot be read at present"
@@ -114,6 +119,7 @@ def place(user: EntraUser, membership: Membership, rules: Sequence[MappingRule])
         reason=reason,
         mapped=winner is not None or bool(refusals),
         unreadable=frozenset(unreadable),
+        gone=frozenset(gone),
         verdicts=tuple(verdicts),
     )
 

@@ -52,6 +52,7 @@ from shared.ports import (
 )
 from shared.sync import troubles
 from shared.sync.address_reading import ReadAddresses
+from shared.sync.group_check import with_group, without_group
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class _Run:
     digests: LinkDigests
     unreadable: frozenset[GroupId] = frozenset()
     unknown: frozenset[RuleId] = frozenset()  # the rules of these groups
+    gone: frozenset[RuleId] = frozenset()  # whose groups are gone for good, it seems
     placed: set[bytes] = field(default_factory=set)
     refused: dict[UserId, Placement] = field(default_factory=dict)
     seen: int = 0
@@ -125,7 +127,12 @@ class FullSync:
             rules=[rule for rule in rules if rule.enabled],
             digests=self._remembered(connection),
             unreadable=unreadable,
-            unknown=frozenset(rule.id for rule in rules if rule.group_id in unreadable),
+            unknown=frozenset(
+                rule.id
+                for rule in rules
+                if rule.group_id in unreadable and not rule.group_gone_twice
+            ),
+            gone=frozenset(rule.id for rule in rules if rule.group_gone_twice),
         )
         self._compare_members(run, directory)
         self._compare_the_rest(run)
@@ -188,19 +195,19 @@ class FullSync:
             if isinstance(group, TryLater):
                 raise group
             if isinstance(group, SyncError):
-                after = replace(rule, group_state=GroupState.UNREADABLE)
+                after = replace(
+                    rule,
+                    group_state=GroupState.UNREADABLE,
+                    group_gone_since=None,
+                    group_gone_twice=False,
+                )
             elif group is None and patient and rule.group_state is not GroupState.GONE:
                 # A group that was there a moment ago, or has just been made: replicas lag (3.7).
                 raise TryLater(f"Entra does not show the group {rule.group_id}.", _GROUP_WAIT)
             elif group is None:
-                after = replace(rule, group_state=GroupState.GONE)
+                after = without_group(rule, self.now())
             else:
-                after = replace(
-                    rule,
-                    group_name=group.name,
-                    group_created_at=group.created_at,
-                    group_state=GroupState.HIDDEN if group.hidden else GroupState.OK,
-                )
+                after = with_group(rule, group)
             checked.append(after)
             if after != rule and self.rules.get(rule.id) == rule:
                 self.rules.put(after)  # unless a person edits it at this moment
@@ -340,7 +347,7 @@ class FullSync:
             if link.record_id is None:
                 self._queue(run, link.user_id)
             elif _stays_to_be_taken_out(link) and link.rule_id not in run.unknown:
-                _leaves(run, link, counts=deactivates)
+                _leaves(run, link, counts=deactivates and link.rule_id not in run.gone)
             else:
                 continue  # left long ago, or his group cannot be read
             run.seen += 1

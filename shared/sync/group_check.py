@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from shared.core.model import EntraGroup, GroupState, MappingRule
 from shared.errors import BadInput
+
+SECOND_LOOK = timedelta(hours=1)  # after which a group that is still gone is believed to be
 
 
 def group_refusal(group_id: str, group: EntraGroup | None) -> BadInput | None:
@@ -37,5 +40,21 @@ def group_refusal(group_id: str, group: EntraGroup | None) -> BadInput | None:
 def with_group(rule: MappingRule, group: EntraGroup) -> MappingRule:
     """The rule with what Entra says of its group."""
     return replace(
-        rule, group_name=group.name, group_created_at=group.created_at, group_state=GroupState.OK
+        rule,
+        group_name=group.name,
+        group_created_at=group.created_at,
+        group_state=GroupState.HIDDEN if group.hidden else GroupState.OK,
+        group_gone_since=None,
+        group_gone_twice=False,
+    )
+
+
+def without_group(rule: MappingRule, now: datetime) -> MappingRule:
+    """The rule whose group Entra does not know, for the first time or again an hour later (R20)."""
+    since = rule.group_gone_since or now
+    return replace(
+        rule,
+        group_state=GroupState.GONE,
+        group_gone_since=since,
+        group_gone_twice=rule.group_gone_twice or now - since >= SECOND_LOOK,
     )

@@ -32,6 +32,8 @@ class HoldingBack:
         waiting: list[UserId] = []
         for user in leaving:
             match work.link_of(user).hold:
+                case HoldMark.NONE if _must_wait(steps[user]):
+                    held.append(user)
                 case HoldMark.NONE:
                     work.leavers.add(user)
                 case HoldMark.APPROVED:
@@ -45,7 +47,8 @@ class HoldingBack:
         if new and not self.leavers.allow(work.connection, new, work.leavers_elsewhere):
             held += new
         for user in held:
-            after[user] = Hold(f"waits, since too many leave at once: {leaving[user]}")
+            why = "" if _must_wait(steps[user]) else ", since too many leave at once"
+            after[user] = Hold(f"waits{why}: {leaving[user]}")
         # A mark that no list shows would keep a record for ever without a word.
         listed = [*held, *(self.holding.unlisted(work.connection.id, waiting) if waiting else ())]
         if listed:
@@ -60,6 +63,10 @@ class HoldingBack:
         return HeldUser(
             user, link.record_id, reason, entra.display_name if entra else link.display_name
         )
+
+
+def _must_wait(step: Step) -> bool:
+    return isinstance(step, TakeOut) and step.must_wait
 
 
 def _takes_out(step: TakeOut | Seek) -> bool:

@@ -24,6 +24,7 @@ from shared.core.model import (
     ConnectionId,
     Cursors,
     GroupId,
+    MappingRule,
     Origin,
     SyncId,
     SyncRun,
@@ -50,6 +51,7 @@ from shared.ports import (
 )
 from shared.sync import troubles
 from shared.sync.full_sync import FullSync
+from shared.sync.group_check import SECOND_LOOK
 from shared.sync.subscriptions import KeepSubscriptions
 
 log = logging.getLogger(__name__)
@@ -360,11 +362,20 @@ class Sweep:
         """A mapped group that could not be read is there again: everybody is compared (R20)."""
         rules = [rule for rule in self.rules.edited(connection.id) if rule.enabled]
         found = directory.groups(sorted({rule.group_id for rule in rules}))
-        for group in found.values():
+        reason = "a mapped group can be read again"
+        for rule in rules:
+            group = found.get(rule.group_id)
+            if group is None and not rule.group_gone_twice and self._gone_for_long(rule):
+                reason = "a mapped group is still gone after an hour"
+                break
             if group is None or isinstance(group, SyncError) or group.hidden:
                 return
         if not self._full_goes_on(connection):
-            self._order_full(connection, "a mapped group can be read again")
+            self._order_full(connection, reason)
+
+    def _gone_for_long(self, rule: MappingRule) -> bool:
+        since = rule.group_gone_since
+        return since is not None and self.now() - since >= SECOND_LOOK
 
     def _look_again(self, order: SweepOrder, cursors: Cursors, found: _Found) -> None:
         """A group was notified, but the delta query does not show it yet (graph.md 3.7)."""

@@ -256,3 +256,44 @@ def test_a_full_sync_that_arrives_twice_ends_the_same_r22(world: World) -> None:
     link = world.link(ada)
     assert link is not None
     assert link.state is LinkState.ACTIVE
+
+
+def test_people_of_a_group_that_is_still_gone_after_an_hour_wait_for_a_person_r20(
+    world: World,
+) -> None:
+    ada = world.hire("ada")
+    world.full_sync()
+    group = world.directory.held_groups.pop(a_group_id("staff"))
+    world.directory.inside[a_group_id("staff")].clear()
+
+    world.full_sync()
+    assert world.worker.holds.list() == [], "the first 404 may be a slip of Entra's replicas"
+    world.clock.pass_(timedelta(minutes=61))
+    world.full_sync()
+
+    (hold,) = world.worker.holds.list(state="open")
+    assert [one.user_id for one in world.worker.holds.people(hold)] == [ada.id]
+    assert world.record(ada).is_active
+
+    world.directory.held_groups[a_group_id("staff")] = group
+    world.join(ada)
+    world.full_sync()
+
+    assert world.worker.holds.list(state="open") == []
+    assert world.record(ada).is_active
+
+
+def test_what_a_person_approves_of_a_group_that_is_gone_is_deactivated_r20(world: World) -> None:
+    ada = world.hire("ada")
+    world.full_sync()
+    world.directory.held_groups.clear()
+    world.leave(ada)
+    world.full_sync()
+    world.clock.pass_(timedelta(minutes=61))
+    world.full_sync()
+    (hold,) = world.worker.holds.list(state="open")
+
+    world.worker.holding.approve(hold.id, None)
+    world.deliver()
+
+    assert not world.record(ada).is_active
