@@ -15,8 +15,9 @@ from typing import Any
 
 import azure.functions as func
 
+from shared.core.itglue_messages import decode_pass_on
 from shared.core.messages import decode_sweep_order, decode_user_delta
-from shared.ports import BULK, FRESH, LEAVERS, SWEEPS
+from shared.ports import BULK, FRESH, ITGLUE, LEAVERS, SWEEPS
 from shared.web.http import Reply, Request, request_from
 from shared.wiring import app
 
@@ -117,6 +118,13 @@ async def apply_leavers(msg: func.QueueMessage, context: func.Context) -> None:
     await _apply(msg, LEAVERS, app().lanes.bulk, context)
 
 
+@functions.queue_trigger(arg_name="msg", queue_name=ITGLUE, connection=STORAGE)
+async def pass_to_itglue(msg: func.QueueMessage, context: func.Context) -> None:
+    """Contacts that were written to BMS, on to IT Glue (R27)."""
+    message = decode_pass_on(_text(msg))
+    await _in(app().lanes.itglue, context, lambda: app().passing_on.handle(message))
+
+
 @functions.queue_trigger(arg_name="msg", queue_name=f"{SWEEPS}-poison", connection=STORAGE)
 def poison_sweeps(msg: func.QueueMessage) -> None:
     """Sweep orders that failed every time."""
@@ -139,6 +147,12 @@ def poison_user_deltas_bulk(msg: func.QueueMessage) -> None:
 def poison_user_deltas_leavers(msg: func.QueueMessage) -> None:
     """Deactivations that failed every time."""
     app().poison.handle(LEAVERS, _text(msg))
+
+
+@functions.queue_trigger(arg_name="msg", queue_name=f"{ITGLUE}-poison", connection=STORAGE)
+def poison_itglue_contacts(msg: func.QueueMessage) -> None:
+    """Contacts on their way to IT Glue that failed every time."""
+    app().poison.handle(ITGLUE, _text(msg))
 
 
 # --- between the host's values and ours --------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Every call to BMS is paid for here before it leaves (R25).
+"""Every call to BMS, and to IT Glue, is paid for here before it leaves (R25, R27).
 
 The spending of an endpoint is one entity in the tables, changed under its etag, so that one or
 fifty instances share one budget. Calls are reserved a few at a time; what was reserved and not used
@@ -47,8 +47,13 @@ class BmsBudget:
         limit: Callable[[], Limit],
         now: Now,
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        partition: str = _PARTITION,
+        words: str = "BMS's hourly limit",
     ) -> None:
         self._sleep = sleep
+        self._partition = partition
+        self._words = words
         self._table = storage.table("budget")
         self._limit = limit
         self._now = now
@@ -70,7 +75,7 @@ class BmsBudget:
             purse = self._purses.setdefault((endpoint, lane), _Purse())
             paused = self._pauses.get(endpoint)
             if paused is not None and paused > now:
-                raise _wait(endpoint, paused - now)
+                raise self._wait(endpoint, paused - now)
             if purse.left > 0 and now < budget.end_of_use(purse.slot, limit):
                 purse.left -= 1
                 return
@@ -99,13 +104,13 @@ class BmsBudget:
                     return short
                 worth_it = max(1, limit.bulk // 48) if lane is Lane.BULK else 1
                 wait = budget.free_again(spending, limit, now, lane, worth_it)
-                raise _wait(endpoint, wait)
+                raise self._wait(endpoint, wait)
             calls = min(free, _portion(limit, lane))
             after = budget.reserve(spending, limit, now, lane, calls)
             if self._write(endpoint, after, etag):
                 purse.slot, purse.left = budget.slot_of(now, limit), calls - 1
                 return 0.0
-        raise TryLater("BMS's budget is being spent by many at once.", timedelta(seconds=1))
+        raise TryLater(f"{self._words} is being spent by many at once.", timedelta(seconds=1))
 
     def pause(self, endpoint: str, duration: timedelta) -> None:
         """BMS answered 429: nobody calls this endpoint for so long."""
@@ -122,7 +127,7 @@ class BmsBudget:
         """The budget of every endpoint that was called lately."""
         limit, now = self._limit(), self._now()
         found: list[EndpointBudget] = []
-        for entity in self._table.query("PartitionKey eq @p", parameters={"p": _PARTITION}):
+        for entity in self._table.query("PartitionKey eq @p", parameters={"p": self._partition}):
             spending = _spending(entity)
             fresh, bulk = budget.used(budget.current(spending, limit, now))
             paused = spending.paused_until
@@ -167,13 +172,17 @@ class BmsBudget:
         entity = self._table.get(_NOTE, "leavers")
         return when(entity["until"]) if entity else None
 
+    def _wait(self, endpoint: str, wait: timedelta) -> TryLater:
+        after = max(wait, timedelta(milliseconds=200))
+        return TryLater(f"{self._words} for {endpoint} is used up.", after, counts=False)
+
     def _read(self, endpoint: str) -> tuple[Spending, str]:
-        entity = self._table.get(_PARTITION, _row(endpoint))
+        entity = self._table.get(self._partition, _row(endpoint))
         return (_spending(entity), entity["etag"]) if entity else (Spending(), "")
 
     def _write(self, endpoint: str, spending: Spending, etag: str) -> bool:
         entity: Entity = {
-            "PartitionKey": _PARTITION,
+            "PartitionKey": self._partition,
             "RowKey": _row(endpoint),
             "endpoint": endpoint,
             "slots": ";".join(
@@ -241,8 +250,3 @@ def _spending(entity: Entity) -> Spending:
         slot, fresh, bulk = text.split(":")
         slots[int(slot)] = (int(fresh), int(bulk))
     return Spending(slots, when(entity["pausedUntil"]))
-
-
-def _wait(endpoint: str, wait: timedelta) -> TryLater:
-    after = max(wait, timedelta(milliseconds=200))
-    return TryLater(f"BMS's hourly limit for {endpoint} is used up.", after, counts=False)
