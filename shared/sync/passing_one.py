@@ -226,7 +226,7 @@ class PassOne:
         first, last = case.wanted.first_name, case.wanted.last_name
         others = [
             one
-            for one in self.glue.contacts(contact.organization_id)
+            for one in self.glue.contacts(contact.organization_id, fresh=self.finding.reads_afresh)
             if one.id != contact.id and (one.first_name, one.last_name) == (first, last)
         ]
         warning = rename_warning(
