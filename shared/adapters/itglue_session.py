@@ -24,7 +24,8 @@ from shared.ports import ITGLUE_KEY, GlueRefusal, ItGlueSettingsStore, Now, Vaul
 KEY_REFUSED = "itglue-key"
 PAGE = 1000
 _MEDIA_TYPE = "application/vnd.api+json"
-_PATIENCE = Patience(tries=3, seconds=3, read_timeout=20, whole_timeout=40)
+# The queue has more patience than a thread.
+_PATIENCE = Patience(tries=2, seconds=2, read_timeout=20, whole_timeout=40)
 _SETTINGS_FOR = timedelta(seconds=10)
 _REFUSAL_KEPT = timedelta(seconds=60)
 _DOWN_FOR = timedelta(seconds=5)
