@@ -148,7 +148,7 @@ def wanted_in_glue(
     A record that the link no longer names was left behind by a move: it is inactive (R17).
     """
     mine = link.record_id == record_id
-    if mine and link.state not in (LinkState.ACTIVE, LinkState.KEPT, LinkState.INACTIVE):
+    if link.state not in (LinkState.ACTIVE, LinkState.KEPT, LinkState.INACTIVE):
         return None
     written = link.written
     return WantedInGlue(

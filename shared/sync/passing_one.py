@@ -23,7 +23,7 @@ from shared.core.itglue import (
 )
 from shared.core.itglue_messages import PassItem, PassOn, encode_pass_on
 from shared.core.model import Activity, ConnectionId, FieldChange, Link, RecordType
-from shared.errors import DecideAgain, TryLater, Uncertain
+from shared.errors import DecideAgain, Rejected, SyncError, TryLater, Uncertain
 from shared.ports import (
     ITGLUE,
     ActivityLog,
@@ -121,6 +121,7 @@ class PassOne:
             left = link.claim.until - self.now()
             if left > timedelta(0):
                 raise Busy("is being written to BMS just now", min(left, timedelta(seconds=3)))
+            return None  # its worker has died: the job is done again, and queued again
         return link
 
     # --- bring it there ------------------------------------------------------------------------
@@ -143,10 +144,10 @@ class PassOne:
             # Whether it was made shows when the organization is read again. The mark stays until
             # it is certain that nothing more will come of this call.
             raise Busy(error.sentence, timedelta(seconds=5)) from error
-        except GlueRefusal as error:
+        except Rejected as error:
             self._refused(replace(case, row=replace(row, creating_until=None)), error)
             return
-        except TryLater:
+        except SyncError:
             self._save(replace(row, creating_until=None))
             raise
         self.finding.hold(row, contact.id)
@@ -190,8 +191,11 @@ class PassOne:
             except GlueRefusal as error:
                 self._not_taken(case, contact, changes, error)
                 return
+            except Rejected as error:
+                self._refused(case, error)
+                return
             lists = changes.emails is not None or changes.phones is not None
-            if lists and doubled(held):
+            if lists and doubled(held) and not doubled(contact):
                 notes.append(
                     "IT Glue added the e-mails and phones to its own instead of replacing them: "
                     "tidy this contact up there; its lists are left alone from now on"
@@ -279,7 +283,7 @@ class PassOne:
             return
         self._done(case, row, f"not passed on to IT Glue: {why.reason}", whole=True)
 
-    def _refused(self, case: Case, error: GlueRefusal) -> None:
+    def _refused(self, case: Case, error: Rejected) -> None:
         """Not sent again until the person changes, or somebody replays it."""
         again = PassOn(case.row.connection_id, (case.item,), asked=True)
         self.failures.add(

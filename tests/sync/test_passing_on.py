@@ -302,6 +302,24 @@ def test_r27_values_that_it_glue_refuses_become_a_failure_and_the_rest_goes_on(
     assert glue_world.worker.failures.list() == []
 
 
+@pytest.mark.parametrize("endpoint", ["POST /contacts", "PATCH /contacts/{id}"])
+def test_r24_r27_one_contact_that_it_glue_cannot_take_stops_nobody(
+    glue_world: GlueWorld, endpoint: str
+) -> None:
+    people = [glue_world.hire(name) for name in ("ada", "ben")]
+    if endpoint.startswith("PATCH"):
+        glue_world.sync(*people)
+        people = [glue_world.change(user, job_title="Clerk") for user in people]
+    glue_world.glue.add_fault("error", endpoint, status=400, count=1)
+
+    glue_world.sync(*people)
+
+    rows = [glue_world.row(user).state for user in people]
+    assert sorted(rows) == sorted([PassState.PASSED, PassState.REFUSED])
+    assert glue_world.worker.failures.count() == 1
+    assert glue_world.worker.manage_itglue.standing().trouble is None
+
+
 def test_r27_a_label_that_it_glue_refuses_is_replaced_by_one_that_it_has(
     glue_world: GlueWorld,
 ) -> None:

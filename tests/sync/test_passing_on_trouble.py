@@ -174,6 +174,21 @@ def test_r22_r27_a_death_in_a_change_does_not_lose_it_either(
     assert glue_world.in_glue(ada).last_name == "Berg"
 
 
+def test_r22_r27_what_a_dead_worker_left_half_done_marks_nobody_as_inactive(
+    glue_world: GlueWorld,
+) -> None:
+    number = glue_world.glue.add_contact(glue_world.at_contoso, emails=[ADDRESS])
+    ada = glue_world.hire("ada")
+    dies(glue_world, ada, "queues.send")
+
+    glue_world.minutes(5)
+
+    assert glue_world.waiting() == 0
+    assert glue_world.glue.contact(number).contact_type_id is None
+    glue_world.sync(ada)
+    assert glue_world.in_glue(ada).id == number
+
+
 def test_when_it_glue_is_off_a_write_costs_no_more_than_before(glue_world: GlueWorld) -> None:
     glue_world.set_glue(enabled=False)
     seen: list[str] = []
