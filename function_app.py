@@ -16,8 +16,9 @@ from typing import Any
 import azure.functions as func
 
 from shared.core.correlation import carried
+from shared.core.itglue_messages import decode_pass_on
 from shared.core.messages import decode_sweep_order, decode_user_delta
-from shared.ports import BULK, FRESH, LEAVERS, SWEEPS
+from shared.ports import BULK, FRESH, ITGLUE, LEAVERS, SWEEPS
 from shared.web.http import Reply, Request, request_from
 from shared.wiring import app
 
@@ -127,6 +128,15 @@ async def apply_leavers(msg: func.QueueMessage, context: func.Context) -> None:
     await _apply(msg, LEAVERS, app().lanes.leavers, context)
 
 
+@functions.queue_trigger(arg_name="msg", queue_name=ITGLUE, connection=STORAGE)
+async def pass_to_itglue(msg: func.QueueMessage, context: func.Context) -> None:
+    """Contacts that were written to BMS, on to IT Glue (R27)."""
+    message = decode_pass_on(_text(msg))
+    await _in(
+        app().lanes.itglue, context, lambda: app().passing_on.handle(message), ITGLUE, _text(msg)
+    )
+
+
 @functions.queue_trigger(arg_name="msg", queue_name=f"{SWEEPS}-poison", connection=STORAGE)
 def poison_sweeps(msg: func.QueueMessage) -> None:
     """Sweep orders that failed every time."""
@@ -149,6 +159,12 @@ def poison_user_deltas_bulk(msg: func.QueueMessage) -> None:
 def poison_user_deltas_leavers(msg: func.QueueMessage) -> None:
     """Deactivations that failed every time."""
     _give_up(LEAVERS, _text(msg))
+
+
+@functions.queue_trigger(arg_name="msg", queue_name=f"{ITGLUE}-poison", connection=STORAGE)
+def poison_itglue_contacts(msg: func.QueueMessage) -> None:
+    """Contacts on their way to IT Glue that failed every time."""
+    _give_up(ITGLUE, _text(msg))
 
 
 # --- between the host's values and ours --------------------------------------------------------

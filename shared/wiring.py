@@ -22,6 +22,8 @@ from shared.adapters.bms_budget import BmsBudget, SavedLimit
 from shared.adapters.bms_session import BmsSession
 from shared.adapters.graph import GraphDirectories
 from shared.adapters.http_session import PooledSession
+from shared.adapters.itglue import ItGlueApi
+from shared.adapters.itglue_session import ItGlueSession, itglue_limit
 from shared.adapters.queues import StorageQueues
 from shared.adapters.schema import TableSchema
 from shared.adapters.signin import MsalSignIn
@@ -29,6 +31,7 @@ from shared.adapters.store_archive import TableArchive
 from shared.adapters.store_connections import TableConnections, TableRules
 from shared.adapters.store_decisions import TableConflicts, TableHolds
 from shared.adapters.store_index import TableAddressIndex
+from shared.adapters.store_itglue import TableItGlueMemory, TableItGlueSettings, TablePassedOn
 from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns, backwards
 from shared.adapters.store_people import TableLinks, TableOwners
 from shared.adapters.store_sweeps import (
@@ -52,12 +55,18 @@ from shared.sync.finding import FindRecords
 from shared.sync.full_sync import FullSync
 from shared.sync.holding import Holding
 from shared.sync.holding_back import HoldingBack
+from shared.sync.itglue_finding import FindInGlue
+from shared.sync.itglue_organizations import ItGlueOrganizations
+from shared.sync.itglue_queue import QueueForItGlue
+from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.leavers import CountLeavers
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.measuring import Measure
 from shared.sync.order_sync import OrderSync
 from shared.sync.outcomes import Outcomes
 from shared.sync.pacing import Pacing
+from shared.sync.passing_on import PassingOn
+from shared.sync.passing_one import PassOne
 from shared.sync.poison import Poison
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.readiness import Readiness
@@ -89,6 +98,7 @@ class Lanes:
     sweeps: ThreadPoolExecutor
     full_syncs: ThreadPoolExecutor
     timers: ThreadPoolExecutor
+    itglue: ThreadPoolExecutor
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,7 @@ class App:
     readiness: Readiness
     webhook: Webhook
     apply: Apply
+    passing_on: PassingOn
     sweep: Sweep
     subscriptions: KeepSubscriptions
     poison: Poison
@@ -148,6 +159,12 @@ def build(settings: Settings) -> App:
     budget = BmsBudget(storage, limit, now)
     bms = BmsApi(BmsSession(outside, bms_settings, vault, budget, now), now)
 
+    glue_settings, glue_memory = TableItGlueSettings(storage), TableItGlueMemory(storage)
+    passed_on = TablePassedOn(storage)
+    glue_budget = BmsBudget(storage, itglue_limit, now, partition="itglue", words="IT Glue's limit")
+    glue = ItGlueApi(ItGlueSession(outside, glue_settings, vault, glue_budget, now), now)
+    glue_queue = QueueForItGlue(glue_settings, queues, now)
+
     subscriptions = KeepSubscriptions(
         connections, sweep_state, directories, vault, settings, queues, now
     )
@@ -165,6 +182,7 @@ def build(settings: Settings) -> App:
         queues=queues,
         finding=finding,
         holding=holding,
+        itglue=glue_queue,
         fresh=Hands(ContactJobs(bms), ThreadPoolExecutor(8, thread_name_prefix="bms-fresh")),
         bulk=Hands(ContactJobs(bms.bulk()), ThreadPoolExecutor(12, thread_name_prefix="bms-bulk")),
         leavers=Hands(
@@ -201,6 +219,35 @@ def build(settings: Settings) -> App:
         now=now,
     )
 
+    def passing(lane: ItGlueApi, *, afresh: bool) -> PassOne:
+        organizations = ItGlueOrganizations(
+            glue_settings, glue_memory, passed_on, rules, lane, bms.bulk(), glue_queue, now
+        )
+        finding_there = FindInGlue(lane, passed_on, owners, organizations, afresh)
+        return PassOne(lane, passed_on, links, owners, finding_there, activity, failures, now)
+
+    fresh_glue = passing(glue, afresh=True)
+    passing_on = PassingOn(
+        settings=glue_settings,
+        memory=glue_memory,
+        links=links,
+        queues=queues,
+        fresh=fresh_glue,
+        bulk=passing(glue.bulk(), afresh=False),
+        now=now,
+    )
+    itglue = ManageItGlue(
+        store=glue_settings,
+        memory=glue_memory,
+        glue=glue,
+        vault=vault,
+        connections=connections,
+        organizations=fresh_glue.finding.organizations,
+        queue=glue_queue,
+        queues=queues,
+        now=now,
+    )
+
     def new_run_id() -> str:
         return backwards(now())
 
@@ -233,13 +280,22 @@ def build(settings: Settings) -> App:
         syncs=OrderSync(connections, rules, runs, bms_settings, queues, pacing, now, new_run_id),
         rules=MappingRules(connections, rules, directories, bms, bms_settings, re_evaluation, now),
         bms=ManageBms(bms_settings, bms, vault, connections, links),
+        itglue=itglue,
         users=Users(connections, directories, links, queues, now, apply.one),
         records=Records(connections, links, conflicts, failures),
         holding=holding,
         choosing=Choosing(conflicts, links, queues, now),
         replaying=Replaying(failures, queues),
         status=ReadStatus(
-            connections, sweep_state, activity, queues, failures, bms_settings, budget, now
+            connections,
+            sweep_state,
+            activity,
+            queues,
+            failures,
+            bms_settings,
+            budget,
+            now,
+            itglue,
         ),
         health=Health(bms_settings, now),
         activity=activity,
@@ -253,6 +309,7 @@ def build(settings: Settings) -> App:
         readiness=Readiness(schema, queues),
         webhook=Webhook(connections, sweep_state, vault, queues, now),
         apply=apply,
+        passing_on=passing_on,
         sweep=sweep,
         subscriptions=subscriptions,
         poison=Poison(runs, failures, queues, now),
@@ -269,5 +326,6 @@ def build(settings: Settings) -> App:
             sweeps=ThreadPoolExecutor(12, thread_name_prefix="sweeps"),
             full_syncs=ThreadPoolExecutor(4, thread_name_prefix="full"),
             timers=ThreadPoolExecutor(2, thread_name_prefix="timers"),
+            itglue=ThreadPoolExecutor(4, thread_name_prefix="itglue"),
         ),
     )

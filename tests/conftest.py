@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from infra.local.bms.process import BmsProcess, start_bms
+from infra.local.itglue.process import ItGlueProcess, start_itglue
 from infra.local.network.azurite import Azurite
 from tests.real_storage import RealStorage
 
@@ -45,3 +46,16 @@ def bms_process() -> Iterator[BmsProcess]:
 def bms(bms_process: BmsProcess) -> BmsProcess:
     bms_process.control.reset()
     return bms_process
+
+
+@pytest.fixture(scope="session")
+def itglue_process() -> Iterator[ItGlueProcess]:
+    """One IT Glue stand-in; `itglue` begins each test with an empty account."""
+    with start_itglue() as process:
+        yield process
+
+
+@pytest.fixture
+def itglue(itglue_process: ItGlueProcess) -> ItGlueProcess:
+    itglue_process.control.reset()
+    return itglue_process

@@ -129,6 +129,7 @@ class Demo:
             (self._host.base_url, "the app, on Microsoft's own worker library"),
             (world.base_url("entra"), "stands in for Microsoft sign-in and Graph"),
             (world.base_url("bms"), "stands in for Kaseya BMS"),
+            (world.base_url("itglue"), "stands in for IT Glue"),
             (world.base_url("vault"), "stands in for Key Vault and the managed identity"),
             (world.proxy_url, "the way out: leads the real host names here, refuses all others"),
         ):
@@ -158,6 +159,7 @@ class Demo:
             *tenants,
             connections,
             lambda: self._host.alive,
+            world.itglue,
         )
 
         say("\nMapping rules: members of … become contacts of …")
@@ -195,6 +197,7 @@ class Demo:
             ("the story", f"{in_story.graph} calls to Graph, {in_story.bms} to BMS"),
             ("second full sync of both", f"{second.graph} calls to Graph, {second.bms} to BMS"),
             ("DELETE or PUT sent to BMS", str(_never_sent(world.bms.counters().calls))),
+            ("DELETE or PUT sent to IT Glue", str(_never_sent(world.itglue.counters()["calls"]))),
             ("foreign host names asked for", str(sum(refused.values()))),
         ):
             say(f"  {padded(what, 30)} {value}")
@@ -278,7 +281,7 @@ class Demo:
         told: set[int] = set()
         for line in self._admin.items("/api/activity"):
             record = line["recordId"]
-            if record in why and record not in told:
+            if record in why and record not in told and line["kind"] != "itglue":
                 told.add(record)
                 why[record] = _why(line, groups.get(line["ruleId"], ""))
         left = stage.expected.ids["lukasz before"]
@@ -299,6 +302,8 @@ class Demo:
         problems += forbidden_calls(stage.bms.counters().calls, stage.bms.writes())
         if second.bms:
             problems.append(f"the second full sync sent {second.bms} calls to BMS, not 0")
+        if _never_sent(stage.itglue.counters()["calls"]):
+            problems.append("IT Glue was sent a DELETE or PUT")
         problems += [f"the app asked for the foreign host {name}" for name in refused]
         conflicts = [each["userId"] for each in self._admin.items("/api/conflicts")]
         if conflicts != [stage.contoso.users["front"]]:

@@ -12,7 +12,9 @@ from infra.local.bms.control import BmsControl
 from infra.local.demo_cast import OPTICS, WORKSHOP, Tenant, add_person, card_of
 from infra.local.demo_check import Card, Expected, changes
 from infra.local.demo_columns import change_line, say
+from infra.local.demo_itglue import await_phone, switch_on
 from infra.local.entra.control import EntraControl
+from infra.local.itglue.control import ItGlueControl
 
 PATIENCE_SECONDS = 45.0
 _LOOK_EVERY_SECONDS = 0.02
@@ -35,6 +37,7 @@ class Stage:
     fabrikam: Tenant
     connections: dict[str, str]  # tenant domain → connection id
     app_runs: Callable[[], bool]
+    itglue: ItGlueControl
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Story:
         self._nested()
         self._left_the_group()
         self._notification_lost()
+        self._passed_on()
 
     # --- the changes -----------------------------------------------------------------------------
 
@@ -209,6 +213,27 @@ class Story:
         if origin != "sweep":
             raise StoryFailed(f"the lost change was to be found by the sweep, and came by {origin}")
         say(f"{' ' * 15}found by the sweep, which runs every minute; here one was ordered at once")
+
+    def _passed_on(self) -> None:
+        """IT Glue is switched on: the next write reaches it, and what was typed there stays."""
+        stage, ada = self._stage, self._card("ada")
+        account = next(each.id for each in stage.bms.accounts() if each.name == OPTICS)
+        person = (ada.first_name, ada.last_name, ada.emails[0])
+        number = switch_on(stage.admin, stage.itglue, OPTICS, account, person)
+        new = replace(ada, mobile_phone="+49 170 5550200")
+        began = time.monotonic()
+        self._change(
+            "passed on",
+            "Ada Lindqvist gets a new phone; IT Glue is on now",
+            lambda: self._update("ada", mobilePhone="+49 170 5550200"),
+            ada=new,
+        )
+        contact = await_phone(stage.itglue, number, "1705550200")
+        phones = ", ".join(f"{each['label-name']} {each['value']}" for each in contact.phones)
+        seconds = time.monotonic() - began
+        say(f"{' ' * 13}→ contact {number} in IT Glue after {seconds:.1f} s: {phones}")
+        if not any(each["label-name"] == "Home" for each in contact.phones) or not contact.notes:
+            raise StoryFailed("what a technician had typed in IT Glue is gone")
 
     # --- how -------------------------------------------------------------------------------------
 

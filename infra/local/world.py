@@ -26,6 +26,7 @@ from typing import Self
 from infra.local.bms.control import BmsControl
 from infra.local.entra.control import EntraControl
 from infra.local.host_process import HostProcess
+from infra.local.itglue.control import ItGlueControl
 from infra.local.network.azurite import ACCOUNT, Azurite, AzuriteNotInstalled
 from infra.local.network.ca import Certificates, make_certificates
 from infra.local.network.node import NodeNotFound
@@ -47,6 +48,7 @@ from infra.local.vault.control import VaultControl
 STAND_INS: dict[str, tuple[str, ...]] = {
     "entra": ("login.microsoftonline.com", "graph.microsoft.com"),
     "bms": ("api.bms.kaseya.com", "bms.kaseya.com"),
+    "itglue": ("api.itglue.com", "api.eu.itglue.com", "api.au.itglue.com"),
     "vault": ("*.vault.azure.net",),
 }
 VAULT_URL = "https://local-sync.vault.azure.net"
@@ -58,6 +60,7 @@ class World:
 
     entra: EntraControl
     bms: BmsControl
+    itglue: ItGlueControl
     vault: VaultControl
     proxy: ProxyControl
     azurite: Azurite
@@ -217,6 +220,7 @@ class World:
         self.azurite.wait_ready()
         self.entra = EntraControl(self.base_url("entra"))
         self.bms = BmsControl(self.base_url("bms"))
+        self.itglue = ItGlueControl(self.base_url("itglue"))
         self.vault = VaultControl(self.base_url("vault"))
         self.proxy = ProxyControl(f"http://127.0.0.1:{self._ready['proxy']['controlPort']}")
         self.proxy.set_routes(self._routes())

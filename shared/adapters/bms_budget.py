@@ -1,4 +1,4 @@
-"""Every call to BMS is paid for here before it leaves (R25).
+"""Every call to BMS, and to IT Glue, is paid for here before it leaves (R25, R27).
 
 The spending of an endpoint is one entity in the tables, changed under its etag, so that one or
 fifty instances share one budget. An instance reserves a few calls at a time and remembers the etag:
@@ -89,7 +89,12 @@ class BmsBudget:
         limit: Callable[[str], Limit],
         now: Now,
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        partition: str = _PARTITION,
+        words: str = "BMS's hourly limit",
     ) -> None:
+        self._partition = partition
+        self._words = words
         self._table = storage.table("budget")
         self._limit = limit
         self._now = now
@@ -146,7 +151,7 @@ class BmsBudget:
                 self._sleep(random.uniform(0, 0.02))  # noqa: S311 - spreads instances that race
                 now = self._now()
         raise TryLater(
-            "BMS's budget is being spent by many at once.", timedelta(seconds=1), counts=False
+            f"{self._words} is being spent by many at once.", timedelta(seconds=1), counts=False
         )
 
     def _believed(
@@ -219,7 +224,7 @@ class BmsBudget:
             wait -= _EARLY
         # A person may raise the limit meanwhile: nobody sleeps through that.
         wait = min(wait, _LONGEST[lane])
-        return Limited("BMS's limit of calls is used up for the moment.", max(wait, _AT_LEAST))
+        return Limited(f"{self._words} is used up for the moment.", max(wait, _AT_LEAST))
 
     # --- pausing -------------------------------------------------------------------------------
 
@@ -309,11 +314,11 @@ class BmsBudget:
             return self._accounts[endpoint]
 
     def _all(self) -> dict[str, Spending]:
-        rows = self._table.query("PartitionKey eq @p", parameters={"p": _PARTITION})
+        rows = self._table.query("PartitionKey eq @p", parameters={"p": self._partition})
         return {str(row["endpoint"]): _spending(row, self._limit(row["endpoint"])) for row in rows}
 
     def _read(self, endpoint: str, limit: Limit) -> _Page:
-        entity = self._table.get(_PARTITION, _row(endpoint))
+        entity = self._table.get(self._partition, _row(endpoint))
         now = self._now()
         if entity is None:
             return _Page(Spending(), {}, "", now)
@@ -328,7 +333,7 @@ class BmsBudget:
         limit: Limit,
     ) -> str | None:
         entity: Entity = {
-            "PartitionKey": _PARTITION,
+            "PartitionKey": self._partition,
             "RowKey": _row(endpoint),
             "endpoint": endpoint,
             "slotSeconds": limit.slot.total_seconds(),

@@ -93,6 +93,8 @@ class TableConnections:
         self._empty("rules", "rule", of=connection_id)
         self._empty("signins", "state", of=connection_id)
         self._empty("failures", "failure", of=connection_id)
+        for partition in ("contact", "held", "everybody"):
+            self._empty("itglue", partition, of=connection_id)
         self._table.write(Write({"PartitionKey": _PARTITION, "RowKey": connection_id}, delete=True))
 
     def _empty(self, name: str, partition: str, of: str | None = None) -> None:

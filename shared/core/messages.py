@@ -71,7 +71,7 @@ def encode_user_delta(delta: UserDelta) -> str:
     body: dict[str, object] = {
         "v": 1,
         "c": delta.connection_id,
-        "u": [_pack(user) for user in delta.users],
+        "u": [pack_user(user) for user in delta.users],
         "o": delta.origin.value,
     }
     if delta.signal_at:
@@ -99,7 +99,7 @@ def decode_user_delta(text: str) -> UserDelta:
         body = json.loads(text)
         return UserDelta(
             connection_id=ConnectionId(str(body["c"])),
-            users=tuple(_unpack(user) for user in body["u"]),
+            users=tuple(unpack_user(user) for user in body["u"]),
             origin=Origin(body["o"]),
             signal_at=_time(body.get("at")),
             upper_bound=bool(body.get("ub", False)),
@@ -168,7 +168,8 @@ def pack(delta: UserDelta, users: Iterable[UserId], size: int = MOST_USERS) -> I
         yield replace(delta, users=tuple(chunk))
 
 
-def _pack(user: UserId) -> str:
+def pack_user(user: UserId) -> str:
+    """A user id in 22 characters."""
     try:
         raw = uuid.UUID(user).bytes
     except ValueError:
@@ -176,7 +177,8 @@ def _pack(user: UserId) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def _unpack(text: str) -> UserId:
+def unpack_user(text: str) -> UserId:
+    """The inverse of `pack_user`."""
     if text.startswith("="):
         return UserId(text[1:])
     return UserId(str(uuid.UUID(bytes=base64.urlsafe_b64decode(text + "=="))))
@@ -196,4 +198,6 @@ __all__: Sequence[str] = (
     "encode_sweep_order",
     "encode_user_delta",
     "pack",
+    "pack_user",
+    "unpack_user",
 )

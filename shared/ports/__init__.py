@@ -20,6 +20,17 @@ from shared.ports.entra import (
     SignIn,
     SignInStart,
 )
+from shared.ports.itglue import (
+    Everybody,
+    GlueAccount,
+    GlueRefusal,
+    Held,
+    ItGlue,
+    ItGlueMemory,
+    ItGlueSettingsStore,
+    Mapped,
+    PassedOnStore,
+)
 from shared.ports.memory import (
     ActivityLog,
     Archive,
@@ -35,14 +46,23 @@ from shared.ports.memory import (
     Windows,
 )
 from shared.ports.people import AddressEntry, AddressIndex, Known, Links, Owner, Owners
-from shared.ports.vault import BMS_PASSWORD, Vault, application_key, client_state, token_cache
+from shared.ports.vault import (
+    BMS_PASSWORD,
+    ITGLUE_KEY,
+    Vault,
+    application_key,
+    client_state,
+    token_cache,
+)
 from shared.ports.waiting import Conflict, Conflicts, Failure, Failures, HeldUser, Hold, Holds
-from shared.ports.work import BULK, FRESH, LEAVERS, QUEUES, SWEEPS, Queues
+from shared.ports.work import BULK, FRESH, ITGLUE, LEAVERS, QUEUES, SWEEPS, Queues
 
 __all__ = [
     "BMS_PASSWORD",
     "BULK",
     "FRESH",
+    "ITGLUE",
+    "ITGLUE_KEY",
     "LEAVERS",
     "QUEUES",
     "SWEEPS",
@@ -63,14 +83,22 @@ __all__ = [
     "Directory",
     "EndpointBudget",
     "EntryChange",
+    "Everybody",
     "Failure",
     "Failures",
+    "GlueAccount",
+    "GlueRefusal",
+    "Held",
     "HeldUser",
     "Hold",
     "Holds",
+    "ItGlue",
+    "ItGlueMemory",
+    "ItGlueSettingsStore",
     "Known",
     "Links",
     "Look",
+    "Mapped",
     "MemberChange",
     "NewContact",
     "NewId",
@@ -78,6 +106,7 @@ __all__ = [
     "Owner",
     "Owners",
     "Part",
+    "PassedOnStore",
     "PendingSignIn",
     "PendingSignIns",
     "Queues",

@@ -37,3 +37,4 @@ def client_state(connection_id: ConnectionId) -> str:
 
 
 BMS_PASSWORD = "bms-password"  # noqa: S105 - the name of a secret, not a secret
+ITGLUE_KEY = "itglue-api-key"

@@ -19,4 +19,5 @@ SWEEPS = "sweeps"
 FRESH = "user-deltas"
 BULK = "user-deltas-bulk"
 LEAVERS = "user-deltas-leavers"
-QUEUES = (SWEEPS, FRESH, BULK, LEAVERS)
+ITGLUE = "itglue-contacts"
+QUEUES = (SWEEPS, FRESH, BULK, LEAVERS, ITGLUE)

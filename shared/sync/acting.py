@@ -4,7 +4,8 @@ A claim is written on the link that the decision rests on; only the worker whose
 goes on, and it begins no call to BMS once the claim may have run out. A creation locks the address
 as well, so that two users with one address never both get a new record (R9). Afterwards owner,
 index, activity and link are written in this order: a worker that dies in between leaves enough to
-find its record again.
+find its record again. What IT Glue is to hear of is queued before the link, whose claim brings the
+job back until then (R27).
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ from shared.sync.contact_jobs import (
 )
 from shared.sync.finding import FindRecords
 from shared.sync.holding import Holding
+from shared.sync.itglue_queue import QueueForItGlue, written_records
 from shared.sync.work import CLAIM_LIFE, CLAIM_USE, Told, Work
 
 log = logging.getLogger(__name__)
@@ -91,6 +93,7 @@ class Acting:
     queues: Queues
     finding: FindRecords
     holding: Holding
+    itglue: QueueForItGlue
     fresh: Hands
     bulk: Hands
     leavers: Hands  # of their own, so that they never queue behind other bulk work
@@ -278,6 +281,8 @@ class Acting:
         if work.activities:
             self.log.add(work.activities)
             work.activities.clear()
+        written = [item for job, done in finished for item in written_records(job.link, done.link)]
+        self.itglue.send(work.connection.id, written, bulk=not work.fresh)
         saved = self.links.save(links)
         left: set[RecordId] = set()
         for job, done in finished:

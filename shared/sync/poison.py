@@ -13,6 +13,7 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from shared.core.itglue_messages import decode_pass_on, encode_pass_on
 from shared.core.messages import (
     UnreadableMessage,
     decode_sweep_order,
@@ -23,7 +24,7 @@ from shared.core.messages import (
 from shared.core.model import ConnectionId
 from shared.errors import SyncError
 from shared.measures import FAILURES
-from shared.ports import SWEEPS, Failure, Failures, Now, Part, Queues, Runs
+from shared.ports import ITGLUE, SWEEPS, Failure, Failures, Now, Part, Queues, Runs
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,13 @@ class Poison:
             if order.sync is not None:
                 self.runs.failed(order.sync, self.now(), "It failed every time it was tried.")
             return False, order.connection_id
+        if queue == ITGLUE:
+            message = decode_pass_on(text)
+            if message.revived < len(_AGAIN):
+                once_more = encode_pass_on(replace(message, revived=message.revived + 1))
+                self.queues.send(queue, once_more, _AGAIN[message.revived])
+                return True, message.connection_id
+            return False, message.connection_id
         delta = decode_user_delta(text)
         if delta.revived < len(_AGAIN):
             back = encode_user_delta(replace(delta, revived=delta.revived + 1))

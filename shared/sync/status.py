@@ -21,6 +21,7 @@ from shared.ports import (
     Queues,
     SweepState,
 )
+from shared.sync.itglue_settings import ItGlueStanding, ManageItGlue
 
 WINDOW = timedelta(hours=24)
 MOST_ROWS = 2000  # of activity, newest first; the reply says when there were more
@@ -37,6 +38,7 @@ _CONSENT_CODES = frozenset(
         "sign-in-scopes-missing",
     }
 )
+_ITGLUE_KEY = "itglue-key"
 _NOTICES = (3, 14, 30)  # days before a secret ends
 
 
@@ -60,7 +62,7 @@ class Credential:
     `notice`: 30, 14 or 3 days before the end, 0 when it is over or refused.
     """
 
-    kind: str  # "secret" | "consent" | "sign-in" | "subscription" | "bms"
+    kind: str  # "secret" | "consent" | "sign-in" | "subscription" | "bms" | "itglue"
     connection: Connection | None
     ends_on: date | None = None
     days_left: int | None = None
@@ -79,6 +81,7 @@ class Status:
     failures: int
     credentials: tuple[Credential, ...]
     bms_is_set: bool
+    itglue: ItGlueStanding
     budget: tuple[EndpointBudget, ...] = ()
 
 
@@ -117,20 +120,27 @@ class ReadStatus:
     bms_settings: BmsSettingsStore
     budget: Budget
     now: Now
+    itglue: ManageItGlue
 
     def read(self) -> Status:
         """How it goes now."""
         connections = sorted(self.connections.list(), key=lambda each: (each.created_at, each.id))
         now = self.now()
         subscriptions = {each.id: tuple(self.sweeps.subscriptions(each.id)) for each in connections}
+        credentials = credential_calendar(connections, now.date(), subscriptions)
+        itglue = self.itglue.standing()
+        if itglue.trouble is not None and itglue.trouble.code == _ITGLUE_KEY:
+            words = itglue.trouble.reason
+            credentials = (Credential("itglue", None, notice=0, words=words), *credentials)
         return Status(
             last_sweeps=self.sweeps.last_sweeps(),
             connections=tuple((each, subscriptions[each.id]) for each in connections),
             freshness=self._freshness(now),
             backlog=self.queues.backlog(),
             failures=self.failures.count(),
-            credentials=credential_calendar(connections, now.date(), subscriptions),
+            credentials=credentials,
             bms_is_set=self.bms_settings.get() is not None,
+            itglue=itglue,
             budget=tuple(self.budget.view()),
         )
 

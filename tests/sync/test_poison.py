@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from shared.core.itglue_messages import PassOn, decode_pass_on, encode_pass_on
 from shared.core.messages import (
     SweepOrder,
     UserDelta,
@@ -16,7 +17,7 @@ from shared.core.messages import (
 )
 from shared.core.model import Origin, SyncId, SyncRun
 from shared.errors import SyncError, TryLater
-from shared.ports import FRESH, SWEEPS, Part
+from shared.ports import FRESH, ITGLUE, SWEEPS, Part
 from shared.sync.poison import Poison
 from tests.builders import CONNECTION, a_user_id
 from tests.fakes import START, Clock, FakeFailures, FakeQueues, FakeRuns
@@ -106,6 +107,23 @@ def test_a_sweep_order_comes_back_by_itself_too(room: Room) -> None:
     [(queue, text, _)] = room.queues.sent
     assert (queue, decode_sweep_order(text)) == (SWEEPS, replace(ORDER, revived=1))
     assert room.runs.held[RUN].state == "running"
+
+
+def test_r27_a_message_for_it_glue_comes_back_three_times_and_then_waits_for_a_person(
+    room: Room,
+) -> None:
+    text = encode_pass_on(PassOn(CONNECTION))
+    for _ in range(3):
+        room.poison.handle(ITGLUE, text)
+        queue, text, _ = room.queues.sent[-1]
+        assert queue == ITGLUE
+    assert room.failures.held == []
+
+    room.poison.handle(ITGLUE, text)
+
+    [failure] = room.failures.held
+    assert (failure.connection_id, failure.queue) == (CONNECTION, ITGLUE)
+    assert decode_pass_on(failure.message).revived == 3
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "null", '{"v":9}'])

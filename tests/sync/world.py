@@ -49,7 +49,7 @@ from shared.core.model import (
     UserId,
 )
 from shared.errors import SyncError
-from shared.ports import BMS_PASSWORD, BULK, FRESH, LEAVERS, SWEEPS, Look
+from shared.ports import BMS_PASSWORD, BULK, FRESH, ITGLUE, LEAVERS, SWEEPS, Look
 from shared.sync.acting import Acting, Hands
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.apply import Apply
@@ -58,6 +58,7 @@ from shared.sync.finding import FindRecords
 from shared.sync.full_sync import FullSync
 from shared.sync.holding import Holding
 from shared.sync.holding_back import HoldingBack
+from shared.sync.itglue_queue import QueueForItGlue
 from shared.sync.leavers import CountLeavers
 from shared.sync.outcomes import Outcomes
 from shared.sync.pacing import Pacing
@@ -70,6 +71,7 @@ from tests.fakes import (
     FakeDirectory,
     FakeVault,
 )
+from tests.fakes_itglue import FakeItGlueSettings
 from tests.real_storage import RealStorage
 
 T = TypeVar("T")
@@ -163,7 +165,7 @@ class Inbox:
         return [
             decode_user_delta(message.text)
             for message in sorted(self.waiting)
-            if message.queue != SWEEPS and queue in (None, message.queue)
+            if message.queue not in (SWEEPS, ITGLUE) and queue in (None, message.queue)
         ]
 
 
@@ -197,6 +199,7 @@ class Worker:
         reading = ReadAddresses(self.index, self.bms, clock)
         finding = FindRecords(self.index, self.owners, self.links, self.bms)
         self.holding = Holding(self.connections, self.holds, self.links, self.queues, clock)
+        self.itglue = QueueForItGlue(world.itglue_settings, self.queues, clock)
         hands = Hands(ContactJobs(self.bms), world.pool)
         self.apply = Apply(
             connections=self.connections,
@@ -222,6 +225,7 @@ class Worker:
                 queues=self.queues,
                 finding=finding,
                 holding=self.holding,
+                itglue=self.itglue,
                 fresh=hands,
                 bulk=hands,
                 leavers=hands,
@@ -266,14 +270,19 @@ class World:
         settings = BmsSettings(api_url=bms.url, tenant=TENANT, user_name=USER, version="1")
         self.bms_settings = FakeBmsSettings(settings)
         self.vault = FakeVault({BMS_PASSWORD: PASSWORD})
+        self.itglue_settings = FakeItGlueSettings()
         self.directory = Directory()
         self.directories = FakeDirectories(self.directory)
         self.contoso: AccountState = self.bms.add_account("Contoso")
         self.fabrikam: AccountState = self.bms.add_account("Fabrikam")
-        self.worker = Worker(self)
+        self.worker = self.a_worker()
         self.worker.connections.add(a_connection())
         self.rule = self.a_rule("staff")
         self.set_rules(self.rule)
+
+    def a_worker(self) -> Worker:
+        """An instance of the app."""
+        return Worker(self)
 
     def close(self) -> None:
         self.pool.shutdown()

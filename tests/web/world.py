@@ -25,6 +25,9 @@ from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
 from shared.sync.holding import Holding
+from shared.sync.itglue_organizations import ItGlueOrganizations
+from shared.sync.itglue_queue import QueueForItGlue
+from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.order_sync import OrderSync
 from shared.sync.pacing import Pacing
@@ -58,6 +61,7 @@ from tests.fakes import (
     counted,
 )
 from tests.fakes_bms import FakeBms, an_account
+from tests.fakes_itglue import FakeItGlue, FakeItGlueMemory, FakeItGlueSettings, FakePassedOn
 
 TOKEN = "a-token-of-the-admin"
 SETTINGS = Settings(
@@ -159,6 +163,10 @@ class World:
     sign_in: FakeSignIn = field(default_factory=FakeSignIn)
     directories: FakeDirectories = field(default_factory=FakeDirectories)
     bms: FakeBms = field(default_factory=FakeBms)
+    glue: FakeItGlue = field(default_factory=FakeItGlue)
+    glue_settings: FakeItGlueSettings = field(default_factory=FakeItGlueSettings)
+    glue_memory: FakeItGlueMemory = field(default_factory=FakeItGlueMemory)
+    passed_on: FakePassedOn = field(default_factory=FakePassedOn)
     subscriptions: FakeSubscriptions = field(default_factory=FakeSubscriptions)
     sync_one: FakeSyncOne = field(default_factory=FakeSyncOne)
     schema: FakeSchema = field(default_factory=FakeSchema)
@@ -196,6 +204,28 @@ class World:
             self.clock,
             counted("r"),
         )
+        glue_queue = QueueForItGlue(self.glue_settings, self.queues, self.clock)
+        self.itglue = ManageItGlue(
+            self.glue_settings,
+            self.glue_memory,
+            self.glue,
+            self.vault,
+            self.connections,
+            ItGlueOrganizations(
+                self.glue_settings,
+                self.glue_memory,
+                self.passed_on,
+                self.rules,
+                self.glue,
+                self.bms,
+                glue_queue,
+                self.clock,
+            ),
+            glue_queue,
+            self.queues,
+            self.clock,
+            counted("g"),
+        )
         self.health = Health(self.bms_settings, self.clock)
         self.api = admin_api(
             self.settings,
@@ -211,6 +241,7 @@ class World:
                 self.links,
                 counted("v"),
             ),
+            itglue=self.itglue,
             users=Users(
                 self.connections,
                 self.directories,
@@ -232,6 +263,7 @@ class World:
                 self.bms_settings,
                 self.budget,
                 self.clock,
+                self.itglue,
             ),
             health=self.health,
             activity=self.activity,

@@ -23,6 +23,8 @@ SERVED_NAMES = (
     "api.bms.kaseya.com",
     "bms.kaseya.com",
     "api.itglue.com",
+    "api.eu.itglue.com",
+    "api.au.itglue.com",
     "*.table.core.windows.net",
     "*.queue.core.windows.net",
     "*.blob.core.windows.net",

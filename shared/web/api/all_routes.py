@@ -13,6 +13,7 @@ from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
 from shared.sync.holding import Holding
+from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.order_sync import OrderSync
 from shared.sync.records import Records
@@ -26,6 +27,7 @@ from shared.web.api.backup_sections import bms_section
 from shared.web.api.bms import BmsApi
 from shared.web.api.connect import ConnectApi, Connecting
 from shared.web.api.connections import ConnectionsApi
+from shared.web.api.itglue import ItGlueApi
 from shared.web.api.mapping_rules import MappingRulesApi
 from shared.web.api.records import RecordsApi
 from shared.web.api.status import StatusApi
@@ -47,6 +49,7 @@ def admin_api(
     syncs: OrderSync,
     rules: MappingRules,
     bms: ManageBms,
+    itglue: ManageItGlue,
     users: Users,
     records: Records,
     holding: Holding,
@@ -71,6 +74,7 @@ def admin_api(
             *SyncsApi(syncs).routes(),
             *MappingRulesApi(rules).routes(),
             *BmsApi(bms).routes(),
+            *ItGlueApi(itglue).routes(),
             *UsersApi(users).routes(),
             *RecordsApi(records).routes(),
             *WaitingApi(holding, choosing, replaying, records).routes(),

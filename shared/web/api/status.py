@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from shared import VERSION
 from shared.core.standing import standing
+from shared.ports import ITGLUE
+from shared.sync.itglue_settings import ItGlueStanding
 from shared.sync.status import Freshness, Health, ReadStatus
 from shared.web.api.shapes import Shown, utc
 from shared.web.http import Reply, json_reply
@@ -72,6 +75,17 @@ class BudgetShown(Shown):
     paused_until: datetime | None
 
 
+class ItGlueShown(Shown):
+    """IT Glue: off, on, or on with something to look at."""
+
+    state: Literal["off", "on", "attention"]
+    reason: str | None
+    next_step: str | None
+    since: datetime | None
+    waiting: int
+    accounts_without_organization: int
+
+
 class StatusShown(Shown):
     """Everything at a glance."""
 
@@ -83,6 +97,7 @@ class StatusShown(Shown):
     failures: int
     credentials: list[CredentialShown]
     budget: list[BudgetShown]
+    it_glue: ItGlueShown
 
 
 def _freshness(figures: Freshness) -> FreshnessShown:
@@ -95,6 +110,27 @@ def _freshness(figures: Freshness) -> FreshnessShown:
         p50=figures.p50,
         p95=figures.p95,
         max=figures.most,
+    )
+
+
+def _itglue(now: ItGlueStanding, waiting: int) -> ItGlueShown:
+    missing, trouble = now.accounts_without_organization, now.trouble
+    state: Literal["off", "on", "attention"] = "off"
+    if now.enabled:
+        state = "attention" if trouble or missing else "on"
+    reason = next_step = None
+    if trouble:
+        reason, next_step = trouble.reason, trouble.next_step
+    elif missing:
+        reason = f"{missing} BMS account(s) have no organization in IT Glue."
+        next_step = "Choose their organizations in the IT Glue settings."
+    return ItGlueShown(
+        state=state,
+        reason=reason,
+        next_step=next_step,
+        since=utc(trouble.since) if trouble else None,
+        waiting=waiting,
+        accounts_without_organization=missing,
     )
 
 
@@ -167,6 +203,7 @@ class StatusApi:
                     )
                     for each in now.budget
                 ],
+                it_glue=_itglue(now.itglue, now.backlog.get(ITGLUE, 0)),
             )
         )
 
