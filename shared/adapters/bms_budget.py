@@ -22,6 +22,7 @@ from shared.errors import TryLater
 from shared.ports import BmsSettingsStore, EndpointBudget, Now
 
 _PARTITION = "bms"
+V1 = "bms-v1"  # the older API, whose limit is another
 _NOTE = "note"
 _TRIES = 25
 _PATIENCE = 3.0  # seconds
@@ -47,8 +48,10 @@ class BmsBudget:
         limit: Callable[[], Limit],
         now: Now,
         sleep: Callable[[float], None] = time.sleep,
+        partition: str = _PARTITION,
     ) -> None:
         self._sleep = sleep
+        self._partition = partition
         self._table = storage.table("budget")
         self._limit = limit
         self._now = now
@@ -122,7 +125,7 @@ class BmsBudget:
         """The budget of every endpoint that was called lately."""
         limit, now = self._limit(), self._now()
         found: list[EndpointBudget] = []
-        for entity in self._table.query("PartitionKey eq @p", parameters={"p": _PARTITION}):
+        for entity in self._table.query("PartitionKey eq @p", parameters={"p": self._partition}):
             spending = _spending(entity)
             fresh, bulk = budget.used(budget.current(spending, limit, now))
             paused = spending.paused_until
@@ -168,12 +171,12 @@ class BmsBudget:
         return when(entity["until"]) if entity else None
 
     def _read(self, endpoint: str) -> tuple[Spending, str]:
-        entity = self._table.get(_PARTITION, _row(endpoint))
+        entity = self._table.get(self._partition, _row(endpoint))
         return (_spending(entity), entity["etag"]) if entity else (Spending(), "")
 
     def _write(self, endpoint: str, spending: Spending, etag: str) -> bool:
         entity: Entity = {
-            "PartitionKey": _PARTITION,
+            "PartitionKey": self._partition,
             "RowKey": _row(endpoint),
             "endpoint": endpoint,
             "slots": ";".join(
@@ -189,9 +192,10 @@ class BmsBudget:
 class SavedLimit:
     """The limit as the BMS settings say, read again every few seconds."""
 
-    def __init__(self, store: BmsSettingsStore, now: Now) -> None:
+    def __init__(self, store: BmsSettingsStore, now: Now, *, v1: bool = False) -> None:
         self._store = store
         self._now = now
+        self._v1 = v1
         self._known: tuple[datetime, Limit] | None = None
 
     def __call__(self) -> Limit:
@@ -199,7 +203,7 @@ class SavedLimit:
         if self._known is None or now - self._known[0] > _LIMIT_KEPT:
             settings = self._store.get() or BmsSettings()
             limit = Limit(
-                settings.hourly_limit,
+                settings.v1_hourly_limit if self._v1 else settings.hourly_limit,
                 timedelta(seconds=settings.limit_window_seconds),
                 settings.fresh_share,
             )

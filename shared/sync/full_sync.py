@@ -36,6 +36,7 @@ from shared.core.model import (
 )
 from shared.core.rules import Placement, in_order, refusal, version_of
 from shared.core.signin_trouble import SIGN_IN_CODES
+from shared.core.worklist import ItemKind, kind_of
 from shared.errors import SyncError, TryLater
 from shared.ports import (
     BULK,
@@ -174,11 +175,7 @@ class FullSync:
         self, connection: Connection, directory: Directory, *, patient: bool
     ) -> tuple[list[MappingRule], frozenset[GroupId]]:
         """Make the edited rules the live ones, with what Entra says of their groups now (R5)."""
-        rules = [
-            rule
-            for rule in self.rules.edited(connection.id)
-            if rule.record_type is RecordType.CONTACT
-        ]
+        rules = self.rules.edited(connection.id)
         found = directory.groups(sorted({rule.group_id for rule in rules})) if rules else {}
         checked: list[MappingRule] = []
         for rule in rules:
@@ -290,6 +287,11 @@ class FullSync:
             fingerprint=wanted.fingerprint,
             reasons=(NO_ADDRESS, NO_NAME, f"{NO_ADDRESS}; the record stays as it is"),
         )
+        if rule.record_type is RecordType.EMPLOYEE or (
+            link is not None and link.record_type is RecordType.EMPLOYEE
+        ):
+            self._compare_employee(run, rule, user.id, link)
+            return
         step = first_step(
             Placement(rule, "", True, run.unknown, ()),
             wanted,
@@ -312,6 +314,20 @@ class FullSync:
                 return
         self._queue(run, user.id)
 
+    def _compare_employee(
+        self, run: _Run, rule: MappingRule, user_id: UserId, link: Link | None
+    ) -> None:
+        """Employees are few, and what they should be rests on more than a list of members shows."""
+        changes_type = link is not None and link.record_type is not rule.record_type
+        if changes_type and link is not None and link.record_id is not None:
+            if link.hold in _DECIDED:
+                run.unchanged += 1
+                return
+            if link.state is LinkState.ACTIVE and not link.task:
+                run.leaving.append(user_id)  # counted with the leavers (R18, R20)
+                return
+        self._queue(run, user_id)
+
     def _compare_the_rest(self, run: _Run) -> None:
         """Members that no rule takes, and people who are in no mapped group any more."""
         leaving = run.leaving
@@ -323,6 +339,8 @@ class FullSync:
             if link is not None and link.record_id is not None:
                 if _stays_to_be_taken_out(link):
                     leaving.append(user_id)
+                elif _is_to_leave_by_worklist(link):
+                    self._queue(run, user_id)
                 else:
                     run.unchanged += 1
             elif (
@@ -334,7 +352,7 @@ class FullSync:
             else:
                 self._queue(run, user_id)
         for link in run.digests.left(run.rules):
-            if link.record_id is None:
+            if link.record_id is None or _is_to_leave_by_worklist(link):
                 self._queue(run, link.user_id)
             elif _stays_to_be_taken_out(link) and link.rule_id not in run.unknown:
                 leaving.append(link.user_id)
@@ -376,7 +394,13 @@ class FullSync:
 def _stays_to_be_taken_out(link: Link) -> bool:
     """Whether this leaver's record is still to be deactivated, as far as nobody decided on it."""
     active = link.state is LinkState.ACTIVE or link.old_record_id is not None
-    return active and link.hold not in _DECIDED
+    return active and not _is_to_leave_by_worklist(link) and link.hold not in _DECIDED
+
+
+def _is_to_leave_by_worklist(link: Link) -> bool:
+    """He was counted when he was put there (R20, R26)."""
+    is_employee = link.record_type is RecordType.EMPLOYEE
+    return is_employee and kind_of(link.task) is ItemKind.DEACTIVATE
 
 
 def _mark(user_id: UserId) -> bytes:

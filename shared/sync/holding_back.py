@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.core.decision import Hold, Seek, Step, TakeOut, Wait
+from shared.core.decision import Hold, Wait
+from shared.core.employee_decision import AnyStep, takes_out
 from shared.core.model import HoldMark, UserId
 from shared.ports import HeldUser
 from shared.sync.holding import Holding
@@ -20,15 +21,15 @@ class HoldingBack:
     leavers: CountLeavers
     holding: Holding
 
-    def of(self, work: Work, steps: Mapping[UserId, Step]) -> dict[UserId, Step]:
+    def of(self, work: Work, steps: Mapping[UserId, AnyStep]) -> dict[UserId, AnyStep]:
         """The steps of one message, leavers and movers counted together."""
         after = dict(steps)
         reasons: dict[UserId, str] = {}
         new: list[UserId] = []
         for user, step in steps.items():
-            if not isinstance(step, TakeOut | Seek) or not _takes_out(step):
+            if (reason := takes_out(step)) is None:
                 continue
-            reasons[user] = step.reason
+            reasons[user] = reason
             match work.link_of(user).hold:
                 case HoldMark.APPROVED:
                     del reasons[user]  # a person's word does not count against the limit
@@ -50,7 +51,3 @@ class HoldingBack:
         if people:
             self.holding.raise_for(work.connection, people)
         return after
-
-
-def _takes_out(step: TakeOut | Seek) -> bool:
-    return isinstance(step, TakeOut) or step.leaving is not None

@@ -25,6 +25,7 @@ from shared.core.rules import in_order
 from shared.errors import BadInput, BadInputs, SyncError
 from shared.ports import Bms, BmsSettingsStore, Connections, Directories, NewId, Now, Rules
 from shared.sync.connections import existing
+from shared.sync.employee_defaults import CheckEmployeeIds
 from shared.sync.group_check import group_refusal, with_group
 from shared.sync.new_id import new_id
 from shared.sync.re_evaluation import ReEvaluation
@@ -215,19 +216,31 @@ class MappingRules:
         groups: Mapping[GroupId, EntraGroup | SyncError | None],
         accounts: dict[int, Account | None],
     ) -> list[BadInput]:
-        if rule.record_type is RecordType.EMPLOYEE:
-            return [
-                BadInput(
-                    422,
-                    "Employee rules are not available yet: BMS's public API offers no way to "
-                    'write employees. Choose "contact".',
-                    field="recordType",
-                )
-            ]
         if before is not None and not rule.enabled:
             return []  # a rule must be possible to switch off, whatever became of its group
-        found = [self._group_problem(rule, before, groups), self._account_problem(rule, accounts)]
-        return [each for each in found if each is not None]
+        group = self._group_problem(rule, before, groups)
+        found = [] if group is None else [group]
+        if rule.record_type is RecordType.EMPLOYEE:
+            return found + self._employee_problems(rule)
+        if rule.employee:
+            sentence = 'employee is for employee rules: leave it out, or choose "employee".'
+            found.append(BadInput(422, sentence, field="employee"))
+        place = self._account_problem(rule, accounts)
+        return found if place is None else [*found, place]
+
+    def _employee_problems(self, rule: MappingRule) -> list[BadInput]:
+        """An employee belongs to no customer; his overrides are entries of BMS's lists (R3)."""
+        found = [
+            BadInput(
+                422,
+                f"{name} is for contact rules: leave it out. An employee's own location is set "
+                "by employee.locationId.",
+                field=name,
+            )
+            for name, value in (("accountId", rule.account_id), ("locationId", rule.location_id))
+            if value is not None
+        ]
+        return found + CheckEmployeeIds(self.bms).problems(rule.employee, "employee.")
 
     def _group_problem(
         self,
@@ -319,15 +332,15 @@ def _takes(rule: MappingRule) -> tuple[bool, bool, bool]:
     return rule.include_nested, rule.include_guests, rule.blocked_users == "sync"
 
 
+def _does(rule: MappingRule) -> tuple[object, ...]:
+    place = (rule.account_id, rule.location_id, tuple(sorted(rule.employee.items())))
+    return rule.group_id, rule.record_type, place, _takes(rule)
+
+
 def _refuse_twin(rule: MappingRule, others: Sequence[MappingRule]) -> None:
     """The same people to the same place twice is a slip, never a wish."""
     for other in others:
-        if (rule.group_id, rule.account_id, rule.location_id, _takes(rule)) == (
-            other.group_id,
-            other.account_id,
-            other.location_id,
-            _takes(other),
-        ):
+        if _does(rule) == _does(other):
             raise BadInput(
                 409,
                 f"There is a rule already that does the same with this group ({other.id}, Order "

@@ -155,7 +155,8 @@ class Seeking:
         if owner is None or owner == me:
             return
         link = self.links.get(owner.connection_id, owner.user_id)
-        if link is not None and link.record_id == record_id:
+        holds = link is not None and link.record_type is RecordType.CONTACT
+        if link is not None and holds and link.record_id == record_id:
             reason = "a person gave this record to another user"
             self.links.save(
                 [

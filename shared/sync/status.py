@@ -21,6 +21,7 @@ from shared.ports import (
     Queues,
     SweepState,
 )
+from shared.sync.worklist import Page, WorkOff
 
 WINDOW = timedelta(hours=24)
 MOST_ROWS = 2000  # of activity, newest first; the reply says when there were more
@@ -69,7 +70,8 @@ class Status:
     failures: int
     credentials: tuple[Credential, ...]
     bms_is_set: bool
-    budget: tuple[EndpointBudget, ...] = ()
+    budget: tuple[EndpointBudget, ...]
+    employees: Page  # the worklist with its licences, and how employees are written (R26)
 
 
 @dataclass
@@ -107,6 +109,8 @@ class ReadStatus:
     bms_settings: BmsSettingsStore
     budget: Budget
     now: Now
+    v1_budget: Budget
+    worklist: WorkOff
 
     def read(self) -> Status:
         """How it goes now."""
@@ -121,7 +125,8 @@ class ReadStatus:
             failures=self.failures.count(),
             credentials=credential_calendar(connections, now.date(), subscriptions),
             bms_is_set=self.bms_settings.get() is not None,
-            budget=tuple(self.budget.view()),
+            budget=(*self.budget.view(), *self.v1_budget.view()),
+            employees=self.worklist.open_items(),
         )
 
     def _freshness(self, now: datetime) -> Freshness:

@@ -23,6 +23,8 @@ from shared.ports import BMS_PASSWORD, SignInStart, application_key
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
+from shared.sync.employee_defaults import CheckEmployeeIds, ManageEmployeeDefaults
+from shared.sync.employee_planning import PlanEmployees
 from shared.sync.holding import Holding
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.order_sync import OrderSync
@@ -30,9 +32,11 @@ from shared.sync.pacing import Pacing
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.records import Records
 from shared.sync.replaying import Replaying
+from shared.sync.reports import Reports
 from shared.sync.status import Health, ReadStatus
 from shared.sync.users import Users
 from shared.sync.work import Told
+from shared.sync.worklist import WorkOff
 from shared.web.api.all_routes import admin_api
 from shared.web.http import Reply, request_from
 from tests.fakes import (
@@ -57,6 +61,12 @@ from tests.fakes import (
     counted,
 )
 from tests.fakes_bms import FakeBms, an_account
+from tests.fakes_employees import (
+    FakeEmployeeDefaults,
+    FakeEmployeeWriter,
+    FakeOwners,
+    FakeWorklist,
+)
 
 TOKEN = "a-token-of-the-admin"
 SETTINGS = Settings(
@@ -147,6 +157,10 @@ class World:
     sign_in: FakeSignIn = field(default_factory=FakeSignIn)
     directories: FakeDirectories = field(default_factory=FakeDirectories)
     bms: FakeBms = field(default_factory=FakeBms)
+    owners: FakeOwners = field(default_factory=FakeOwners)
+    employee_defaults: FakeEmployeeDefaults = field(default_factory=FakeEmployeeDefaults)
+    worklist: FakeWorklist = field(default_factory=FakeWorklist)
+    writer: FakeEmployeeWriter = field(default_factory=FakeEmployeeWriter)
     subscriptions: FakeSubscriptions = field(default_factory=FakeSubscriptions)
     sync_one: FakeSyncOne = field(default_factory=FakeSyncOne)
 
@@ -183,6 +197,19 @@ class World:
             self.clock,
             counted("r"),
         )
+        self.work_off = WorkOff(
+            connections=self.connections,
+            links=self.links,
+            owners=self.owners,
+            log=self.activity,
+            worklist=self.worklist,
+            defaults=self.employee_defaults,
+            bms=self.bms,
+            planning=PlanEmployees(self.links, self.owners, self.clock),
+            reports=Reports(self.links, self.queues, self.clock),
+            queues=self.queues,
+            now=self.clock,
+        )
         self.health = Health(self.bms_settings, self.clock)
         self.api = admin_api(
             self.settings,
@@ -198,6 +225,19 @@ class World:
                 self.links,
                 counted("v"),
             ),
+            employee_defaults=ManageEmployeeDefaults(
+                self.employee_defaults,
+                self.worklist,
+                self.bms,
+                self.bms_settings,
+                self.writer,
+                self.connections,
+                self.rules,
+                CheckEmployeeIds(self.bms),
+                ReEvaluation(self.connections, self.queues, self.clock),
+                self.clock,
+            ),
+            worklist=self.work_off,
             users=Users(
                 self.connections,
                 self.directories,
@@ -219,6 +259,8 @@ class World:
                 self.bms_settings,
                 self.budget,
                 self.clock,
+                FakeBudget(),
+                self.work_off,
             ),
             health=self.health,
             activity=self.activity,

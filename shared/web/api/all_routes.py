@@ -7,6 +7,7 @@ from shared.ports import ActivityLog, Connections
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
+from shared.sync.employee_defaults import ManageEmployeeDefaults
 from shared.sync.holding import Holding
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.order_sync import OrderSync
@@ -14,10 +15,12 @@ from shared.sync.records import Records
 from shared.sync.replaying import Replaying
 from shared.sync.status import Health, ReadStatus
 from shared.sync.users import Users
+from shared.sync.worklist import WorkOff
 from shared.web.api.activity import ActivityApi
 from shared.web.api.bms import BmsApi
 from shared.web.api.connect import ConnectApi, Connecting
 from shared.web.api.connections import ConnectionsApi
+from shared.web.api.employees import EmployeesApi
 from shared.web.api.mapping_rules import MappingRulesApi
 from shared.web.api.records import RecordsApi
 from shared.web.api.status import StatusApi
@@ -36,6 +39,8 @@ def admin_api(
     syncs: OrderSync,
     rules: MappingRules,
     bms: ManageBms,
+    employee_defaults: ManageEmployeeDefaults,
+    worklist: WorkOff,
     users: Users,
     records: Records,
     holding: Holding,
@@ -55,6 +60,7 @@ def admin_api(
             *SyncsApi(syncs).routes(),
             *MappingRulesApi(rules).routes(),
             *BmsApi(bms).routes(),
+            *EmployeesApi(employee_defaults, worklist).routes(),
             *UsersApi(users).routes(),
             *RecordsApi(records).routes(),
             *WaitingApi(holding, choosing, replaying, records).routes(),

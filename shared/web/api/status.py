@@ -72,6 +72,16 @@ class BudgetShown(Shown):
     paused_until: datetime | None
 
 
+class EmployeesShown(Shown):
+    """How employees are written, and what waits on the worklist (R26)."""
+
+    mode: str
+    fell_back: str | None
+    open_items: int
+    licences_needed: int
+    licences_freed: int
+
+
 class StatusShown(Shown):
     """Everything at a glance."""
 
@@ -83,6 +93,7 @@ class StatusShown(Shown):
     failures: int
     credentials: list[CredentialShown]
     budget: list[BudgetShown]
+    employees: EmployeesShown
 
 
 def _freshness(figures: Freshness) -> FreshnessShown:
@@ -167,6 +178,13 @@ class StatusApi:
                     )
                     for each in now.budget
                 ],
+                employees=EmployeesShown(
+                    mode=now.employees.mode,
+                    fell_back=now.employees.fell_back or None,
+                    open_items=len(now.employees.items),
+                    licences_needed=now.employees.licences.needed,
+                    licences_freed=now.employees.licences.freed,
+                ),
             )
         )
 
