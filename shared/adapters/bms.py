@@ -192,7 +192,7 @@ class BmsApi:
 
     def employees(self, *, newer_than: datetime | None = None) -> list[Employee]:
         known = self._memory.cache.get("searchselect")
-        if newer_than is not None and known is not None and known[0] < newer_than:
+        if newer_than is not None and known is not None and known[0] <= newer_than:
             self._memory.cache.pop("searchselect", None)
         found: list[Employee] = self._cached("searchselect", lambda: read_employees(self._pages))
         return found

@@ -58,8 +58,6 @@ from shared.sync.work import CLAIM_USE, PARKED, Told, Work
 
 log = logging.getLogger(__name__)
 
-_FRESH = timedelta(seconds=20)  # how old the list of employees may be
-
 
 @dataclass(frozen=True, slots=True)
 class _Done:
@@ -97,7 +95,8 @@ class EmployeeActing:
         if not steps:
             return
         try:
-            staff = self.staff(self.now() - _FRESH)
+            # Read now: an older list would lack whom the app itself has just written.
+            staff = self.staff(self.now())
             plans = self._plans(work, steps, staff)
         except SyncError as error:
             later = self._whole_bms(work, error)
@@ -135,18 +134,9 @@ class EmployeeActing:
     def _plans(self, work: Work, steps: Mapping[UserId, EmployeeStep], staff: Staff) -> list[Plan]:
         plans: list[Plan] = []
         for user, step in steps.items():
-            if isinstance(step, SeekEmployee):
-                since = self._may_be_in_flight(work, user)
-                if since is None:
-                    continue
-                if since > self.now() - _FRESH:
-                    staff = self.staff(since)
-            planned = self.planning.plan(work, user, step, staff)
-            if isinstance(planned, Gone):
-                # A list that is seconds old may lack who was made just now.
-                staff = self.staff(self.now())
-                planned = self.planning.plan(work, user, step, staff)
-            match planned:
+            if isinstance(step, SeekEmployee) and self._may_be_in_flight(work, user):
+                continue
+            match planned := self.planning.plan(work, user, step, staff):
                 case Plan():
                     plans.append(planned)
                 case LeaveBe():
@@ -160,21 +150,18 @@ class EmployeeActing:
                     raise AssertionError("only who has no employee is matched")
         return plans
 
-    def _may_be_in_flight(self, work: Work, user: UserId) -> datetime | None:
-        """After a claim that ran out over a creation: since when the list must be read (R22).
-
-        None: the creation may still take effect, so the user waits.
-        """
+    def _may_be_in_flight(self, work: Work, user: UserId) -> bool:
+        """After a claim that ran out over a creation: it may still take effect (R22)."""
         claim = work.link_of(user).claim
         if claim is None or not claim.creating:
-            return self.now() - _FRESH
+            return False
         age = self.now() - claim.taken_at
-        if age < IN_FLIGHT:
-            wait = min(IN_FLIGHT - age, timedelta(seconds=15))
-            sentence = "BMS may still be creating the employee"
-            work.later[user] = TryLater(sentence, wait, counts=False)
-            return None
-        return claim.taken_at + IN_FLIGHT
+        if age >= IN_FLIGHT:
+            return False
+        wait = min(IN_FLIGHT - age, timedelta(seconds=15))
+        sentence = "BMS may still be creating the employee"
+        work.later[user] = TryLater(sentence, wait, counts=False)
+        return True
 
     def _leave_be(self, work: Work, one: LeaveBe) -> None:
         """Told once; a contact that he was stays as it is (R15)."""
@@ -364,7 +351,7 @@ class EmployeeActing:
 
     def _settle(self, work: Work, one: _Done) -> None:
         before, after, user = one.plan.link, one.link, one.plan.user_id
-        if one.finished and (before.task or one.plan.item is not None):
+        if one.finished:  # a worker that died may have left an item that no link names
             self.worklist.remove(work.connection.id, user)
         if before.in_conflict:
             self.choices.conflicts.settle(work.connection.id, user)
