@@ -111,8 +111,12 @@ class EmployeesV1:
         body = dict(row)
         for one in fields:
             _set(body, one, names)
+            if one.field in _IDS:
+                # The former name beside the new id might win.
+                for name in (one.field[:-2], f"{one.field[:-2]}Name"):
+                    body.pop(names.get(name.lower(), name), None)
         notes = _left_out(fields)
-        if body == row:
+        if all(row[name] == value for name, value in body.items()):
             return notes
         path = f"{_EMPLOYEES}/{record_id}"
         answer = self._call("PUT", f"{_EMPLOYEES}/{{id}}", path, body=body)

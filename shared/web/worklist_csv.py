@@ -58,11 +58,10 @@ def _row(item: Item) -> list[str]:
         else:
             cells.append("(empty)" if one.source == Source.ENTRA.value else "(choose one)")
     before = [f"{LABELS[one.field]}: {one.old}" for one in item.fields if one.old]
-    given = [
-        f"{LABELS[one.field]}: {_SOURCES[one.source]}"
-        for one in item.fields
-        if one.source in _SOURCES
-    ]
+    given = []
+    for source, words in _SOURCES.items():
+        labels = [LABELS[one.field] for one in item.fields if one.source == source]
+        given += [f"{', '.join(labels)} (from {words})"] if labels else []
     remarks = [*item.notes]
     if item.kind is ItemKind.CREATE:
         remarks.append("needs a paid licence")

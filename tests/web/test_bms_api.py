@@ -31,6 +31,7 @@ def test_settings_are_saved_after_a_sign_in_and_the_password_goes_to_the_vault_o
         "userName": "sync",
         "hasPassword": True,
         "hourlyLimit": 1500,
+        "v1HourlyLimit": 500,
         "limitWindowSeconds": 3600,
         "freshShare": 0.2,
         "emailTypeId": None,

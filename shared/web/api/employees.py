@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-import msgspec
-
 from shared.core.employee_fields import LABELS
 from shared.core.worklist import Item, is_shown
 from shared.sync.employee_defaults import NAMES, ManageEmployeeDefaults
@@ -36,7 +34,7 @@ class DefaultsBody(Strict):
     mode: Literal["worklist", "api"] = "worklist"
     fell_back: Text | None = None
     fell_back_at: datetime | None = None
-    paid_licences: msgspec.Raw | None = None
+    paid_licences: dict[str, int] | None = None
     notes: list[Text] = []
 
 
