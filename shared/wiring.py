@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shared.adapters.bms import BmsApi
-from shared.adapters.bms_budget import V1, BmsBudget, SavedLimit
+from shared.adapters.bms_budget import BmsBudget, SavedLimit
 from shared.adapters.bms_session import BmsSession
 from shared.adapters.bms_v1 import EmployeesV1
 from shared.adapters.graph import GraphDirectories
@@ -169,9 +169,7 @@ def build(settings: Settings) -> App:
     )
     planning = PlanEmployees(links, owners, now)
     defaults, worklist = TableEmployeeDefaults(storage), TableWorklist(storage)
-    v1_limit = SavedLimit(bms_settings, now, v1=True)
-    v1_budget = BmsBudget(storage, v1_limit, now, partition=V1)
-    writer = EmployeesV1(outside, bms_settings, vault, v1_budget, now)
+    writer = EmployeesV1(outside, bms_settings, vault, budget, now)
     reports = Reports(links, queues, now)
     work_off = WorkOff(
         connections,
@@ -292,8 +290,7 @@ def build(settings: Settings) -> App:
             bms_settings,
             budget,
             now,
-            v1_budget=v1_budget,
-            worklist=work_off,
+            work_off,
         ),
         health=Health(bms_settings, now),
         activity=activity,

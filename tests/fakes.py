@@ -339,10 +339,10 @@ class FakeBudget:
     def view(self) -> list[EndpointBudget]:
         return self.endpoints
 
-    def finish(self, endpoint: str, calls: int, pace: timedelta) -> datetime:
+    def finish(self, endpoints: Sequence[str], calls: int, pace: timedelta) -> datetime:
         return self.finishes
 
-    def bulk_wait(self, endpoint: str, calls: int) -> timedelta:
+    def bulk_wait(self, endpoints: Sequence[str], calls: int) -> timedelta:
         return self.waits
 
     def note_leavers(self, until: datetime) -> None:

@@ -20,7 +20,7 @@ from shared.adapters.bms_session import SIGN_IN_REFUSED, Reply
 from shared.adapters.http import Answer, HttpClient, Patience
 from shared.adapters.http_session import PooledSession
 from shared.core.budget import Lane
-from shared.core.employee_fields import ACTIVE, YES, ToWrite
+from shared.core.employee_fields import ACTIVE, LABELS, YES, ToWrite
 from shared.core.model import BmsSettings, RecordId
 from shared.errors import DecideAgain, PersonMustAct, Rejected, TryLater, Uncertain
 from shared.ports import BMS_PASSWORD, BmsSettingsStore, Now, RouteMissing, Vault
@@ -73,7 +73,7 @@ class EmployeesV1:
         self._page(0, 1)
 
     def create(self, fields: Sequence[ToWrite]) -> tuple[RecordId, tuple[str, ...]]:
-        missing = [one.field for one in fields if one.field in _MANDATORY and not one.value]
+        missing = [LABELS[one.field] for one in fields if _is_needed(one) and not one.value]
         if missing:
             raise Rejected(
                 f"BMS needs a value for {', '.join(missing)}.",
@@ -250,6 +250,10 @@ class EmployeesV1:
         seconds = reply.number("expires_in")
         life = _LIFE_UNKNOWN if not seconds else min(timedelta(seconds=seconds), _LONGEST_LIFE)
         return _Token(access, self._now() + life * 0.75, settings.version)
+
+
+def _is_needed(one: ToWrite) -> bool:
+    return one.field in _MANDATORY or one.field in _MANY
 
 
 def _left_out(fields: Sequence[ToWrite]) -> tuple[str, ...]:

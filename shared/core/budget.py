@@ -1,22 +1,26 @@
 """BMS's hourly limit as a budget that all instances share (R25).
 
-BMS counts the calls of a sliding window per method and route template. We count reservations in
-slots of a 120th of the window. A reserved call may go out until the end of the slot after its own,
-so two slots more than the window are counted: what BMS sees is never more than what we count.
+BMS counts the calls of a sliding window per method and route template. We reserve calls before they
+leave, a few at a time, and note them under a slot: a 120th of the window, the last one in which
+they may begin. They count as spent until a whole window after the end of that slot, and one slot
+more, for instances whose clocks differ and for calls on their way. So what BMS sees within any
+window is never more than what we count.
 
 Bulk work may spend its share and no more; fresh changes may spend whatever is left.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 SLOTS = 120
-_LATE = 2  # slots that a reserved call may still be on its way
-_MARGIN = 0.01  # of the limit, for calls that our clocks and BMS's see differently
+_SKEW = 1  # slots, for clocks that differ and calls on their way
+_MARGIN = 0.01  # of the limit: calls that BMS may count and we do not
+_HORIZON = timedelta(days=30)  # no finish is foretold beyond
 
 
 class Lane(StrEnum):
@@ -24,6 +28,12 @@ class Lane(StrEnum):
 
     FRESH = "fresh"
     BULK = "bulk"
+
+
+# For how many slots after the present one reserved calls are good. Fresh changes come one by one,
+# and each reservation is a write to the tables; bulk work uses its calls at once, and every slot
+# that a call is kept for is a slot in which its share lies idle a window later.
+_GOOD_FOR = {Lane.FRESH: 4, Lane.BULK: 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +57,25 @@ class Limit:
     @property
     def bulk(self) -> int:
         """What bulk work spends in a window at the most."""
-        return min(self.total, max(1, int(self.calls * (1 - self.fresh_share))))
+        share = self.calls * (1 - self.fresh_share)
+        return min(self.total, max(1, int(share + 1e-6)))  # 0.9 of 10 is 8.999… to a computer
 
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """Reservations of one endpoint: slot number → (fresh, bulk)."""
+    """Reservations of one endpoint: last slot of use → (fresh, bulk)."""
 
     slots: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     paused_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """What one instance has reserved for one lane and not yet sent."""
+
+    slot: int = 0  # the last one in which its calls may begin
+    left: int = 0
+    size: int = 0  # what was in it at first
 
 
 def slot_of(now: datetime, limit: Limit) -> int:
@@ -63,15 +83,27 @@ def slot_of(now: datetime, limit: Limit) -> int:
     return int(now.timestamp() / limit.slot.total_seconds())
 
 
-def end_of_use(slot: int, limit: Limit) -> datetime:
-    """Until when calls that were reserved in a slot may begin."""
-    return datetime.fromtimestamp((slot + _LATE) * limit.slot.total_seconds(), UTC)
+def in_slots_of(
+    slots: Mapping[int, tuple[int, int]], former: timedelta, limit: Limit
+) -> Mapping[int, tuple[int, int]]:
+    """Reservations that were noted when a slot was `former` long, after the window was changed."""
+    if former == limit.slot:
+        return slots
+    found: dict[int, tuple[int, int]] = {}
+    for slot, (fresh, bulk) in slots.items():
+        last = slot_of(datetime.fromtimestamp((slot + 1) * former.total_seconds(), UTC), limit)
+        others = found.get(last, (0, 0))
+        found[last] = (others[0] + fresh, others[1] + bulk)
+    return found
+
+
+# --- what is spent and what is free ------------------------------------------------------------
 
 
 def current(spending: Spending, limit: Limit, now: datetime) -> dict[int, tuple[int, int]]:
     """The slots that still count."""
-    oldest = slot_of(now, limit) - SLOTS - _LATE
-    return {slot: spent for slot, spent in spending.slots.items() if slot > oldest}
+    oldest = slot_of(now, limit) - SLOTS - _SKEW
+    return {slot: spent for slot, spent in spending.slots.items() if slot >= oldest}
 
 
 def used(slots: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
@@ -93,29 +125,57 @@ def _free_of(fresh: int, bulk: int, limit: Limit, lane: Lane) -> int:
     return max(0, left)
 
 
-def reserve(spending: Spending, limit: Limit, now: datetime, lane: Lane, calls: int) -> Spending:
-    """The spending with so many calls more (or fewer, when unused ones are given back)."""
-    slots = current(spending, limit, now)
-    slot = slot_of(now, limit)
+# --- reserving ---------------------------------------------------------------------------------
+
+
+def is_good(purse: Purse, limit: Limit, now: datetime) -> bool:
+    """Whether a call of the purse may begin now."""
+    return purse.left > 0 and slot_of(now, limit) <= purse.slot
+
+
+def refill(
+    spending: Spending, purse: Purse, limit: Limit, now: datetime, lane: Lane
+) -> tuple[Spending, Purse] | None:
+    """Give back what the purse still holds and reserve the next calls; None when none is free."""
+    returned = give_back(spending, purse, lane)
+    available = free(returned, limit, now, lane)
+    if available <= 0:
+        return None
+    calls = min(available, _portion(purse, limit, lane, available))
+    slot = slot_of(now, limit) + _GOOD_FOR[lane]
+    slots = current(returned, limit, now)
     fresh, bulk = slots.get(slot, (0, 0))
-    added = (fresh + calls, bulk) if lane is Lane.FRESH else (fresh, bulk + calls)
-    return Spending({**slots, slot: added}, spending.paused_until)
+    slots[slot] = (fresh + calls, bulk) if lane is Lane.FRESH else (fresh, bulk + calls)
+    return Spending(slots, spending.paused_until), Purse(slot, calls, calls)
 
 
-def give_back(spending: Spending, slot: int, lane: Lane, calls: int) -> Spending:
-    """The spending without calls that were reserved in a slot and never sent."""
-    fresh, bulk = spending.slots.get(slot, (0, 0))
-    less = (max(0, fresh - calls), bulk) if lane is Lane.FRESH else (fresh, max(0, bulk - calls))
-    return Spending({**spending.slots, slot: less}, spending.paused_until)
+def give_back(spending: Spending, purse: Purse, lane: Lane) -> Spending:
+    """The spending without the calls of a purse that were never sent."""
+    if purse.left <= 0 or purse.slot not in spending.slots:
+        return spending
+    fresh, bulk = spending.slots[purse.slot]
+    if lane is Lane.FRESH:
+        less = (max(0, fresh - purse.left), bulk)
+    else:
+        less = (fresh, max(0, bulk - purse.left))
+    return replace(spending, slots={**spending.slots, purse.slot: less})
+
+
+def _portion(purse: Purse, limit: Limit, lane: Lane, available: int) -> int:
+    """Twice what the last purse was good for: whoever needs few keeps few from the others."""
+    wanted = 2 * purse.size if purse.left == 0 else purse.size - purse.left
+    most = limit.bulk // 60 if lane is Lane.BULK else min(limit.total // 50, available // 20)
+    return max(1, min(wanted, most))
+
+
+# --- foretelling -------------------------------------------------------------------------------
 
 
 def free_again(
     spending: Spending, limit: Limit, now: datetime, lane: Lane, calls: int = 1
 ) -> timedelta:
     """How long until the lane may reserve so many calls, if nobody else spends meanwhile."""
-    start = now
-    if spending.paused_until is not None and spending.paused_until > now:
-        start = spending.paused_until
+    start = _start(spending, now)
     slots = current(spending, limit, now)
     fresh, bulk = used(slots)
     moment = start
@@ -127,42 +187,39 @@ def free_again(
     return moment - now
 
 
-def _expiry(slot: int, limit: Limit) -> datetime:
-    """When a slot counts no longer."""
-    seconds = limit.slot.total_seconds()
-    return datetime.fromtimestamp((slot + SLOTS + _LATE) * seconds, UTC)
-
-
 def expected_finish(
     spending: Spending, limit: Limit, now: datetime, calls: int, pace: timedelta
 ) -> datetime:
     """When bulk work that needs so many more calls of one endpoint will be done.
 
     `pace` is the time for one call when the budget does not hold it up. What is spent becomes free
-    one window later, so the pattern of the present window repeats.
+    a window later, so the pattern of the present window repeats; fresh changes are taken to stay
+    within their share.
     """
-    moment = now
-    if spending.paused_until is not None and spending.paused_until > now:
-        moment = spending.paused_until
+    moment = _start(spending, now)
     slots = current(spending, limit, now)
-    available = _free_of(*used(slots), limit, Lane.BULK)
-    # (when, how many) become free; what is spent at that time is queued again a window later.
-    refills = [(_expiry(slot, limit), slots[slot][1]) for slot in sorted(slots) if slots[slot][1]]
-    round_trip = limit.slot * (SLOTS + _LATE)
+    fresh, bulk = used(slots)
+    ends = deque((_expiry(slot, limit), *slots[slot]) for slot in sorted(slots))
     left = calls
-    index = 0
-    horizon = now + timedelta(days=30)
-    while left > 0 and moment < horizon:
-        batch = min(left, available)
-        if batch:
-            left -= batch
+    while left > 0 and moment - now < _HORIZON:
+        batch = min(left, _free_of(fresh, bulk, limit, Lane.BULK))
+        if batch > 0:
+            left, bulk = left - batch, bulk + batch
             moment += pace * batch
-            refills.append((moment + round_trip, batch))
-        if left <= 0:
-            break
-        if index >= len(refills):
-            return horizon
-        when, available = refills[index]
-        moment = max(moment, when)
-        index += 1
+            ends.append((_expiry(slot_of(moment, limit), limit), 0, batch))
+        elif ends:
+            end, fresh_back, bulk_back = ends.popleft()
+            fresh, bulk = fresh - fresh_back, bulk - bulk_back
+            moment = max(moment, end)
     return moment
+
+
+def _start(spending: Spending, now: datetime) -> datetime:
+    paused = spending.paused_until
+    return paused if paused is not None and paused > now else now
+
+
+def _expiry(slot: int, limit: Limit) -> datetime:
+    """When a slot counts no longer."""
+    seconds = limit.slot.total_seconds()
+    return datetime.fromtimestamp((slot + 1 + SLOTS + _SKEW) * seconds, UTC)

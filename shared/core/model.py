@@ -425,8 +425,8 @@ class BmsSettings:
     gateway_url: str = "https://bms.kaseya.com"
     tenant: str = ""
     user_name: str = ""
-    hourly_limit: int = 1500
-    v1_hourly_limit: int = 500  # of BMS's older API, which alone writes employees
+    hourly_limit: int = 1500  # calls per window of each v2 endpoint (R25)
+    hourly_limit_v1: int = 500  # the same of routes without /v2/
     limit_window_seconds: int = 3600
     fresh_share: float = 0.2
     email_type_id: int | None = None

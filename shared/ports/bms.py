@@ -109,14 +109,14 @@ class Budget(Protocol):
 
     def view(self) -> list[EndpointBudget]: ...
 
-    def finish(self, endpoint: str, calls: int, pace: timedelta) -> datetime:
-        """When bulk work that needs so many more calls of this endpoint will be done."""
+    def finish(self, endpoints: Sequence[str], calls: int, pace: timedelta) -> datetime:
+        """When bulk work that needs so many more calls of each of these endpoints will be done."""
 
-    def bulk_wait(self, endpoint: str, calls: int) -> timedelta:
-        """How long until bulk work may make so many calls; zero when it may now."""
+    def bulk_wait(self, endpoints: Sequence[str], calls: int) -> timedelta:
+        """How long until so many calls (or enough to begin) are free on each of these endpoints."""
 
     def note_leavers(self, until: datetime) -> None:
-        """Deactivations wait for the budget: other bulk work gives way until then."""
+        """Deactivations have the budget first: other bulk work gives way until then."""
 
     def leavers_until(self) -> datetime | None:
-        """Until when deactivations wait for the budget."""
+        """Until when deactivations have the budget first."""

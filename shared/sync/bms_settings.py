@@ -98,6 +98,31 @@ class ManageBms:
         self._clear_troubles()
         return settings
 
+    def checked(self, settings: BmsSettings) -> BmsSettings:
+        """Settings of a backup as they would be kept, nothing saved; BadInput when they cannot."""
+        plain = _plain(settings)
+        before = self.store.get()
+        if before is None:
+            return plain
+        for member, old, new in (
+            ("apiUrl", before.api_url, plain.api_url),
+            ("tenant", before.tenant, plain.tenant),
+            ("userName", before.user_name, plain.user_name),
+        ):
+            if old != new:
+                raise BadInput(
+                    409,
+                    f"{member} is another than in use here, and the stored password goes nowhere "
+                    "else: save the BMS settings themselves, with the password, or leave them out "
+                    "of the file.",
+                    field=member,
+                )
+        return plain
+
+    def restore(self, settings: BmsSettings) -> None:
+        """Settings of a backup; whether BMS lets us in shows when the password is entered."""
+        self.store.put(replace(self.checked(settings), version=self.new_version()))
+
     def _refuse_another_bms(
         self, before: BmsSettings, after: BmsSettings, *, with_password: bool
     ) -> None:

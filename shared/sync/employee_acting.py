@@ -118,6 +118,8 @@ class EmployeeActing:
             outcome = self._carry_out(work, one, taken_at, by_api=by_api)
             if outcome is not None:
                 done.append(outcome)
+            if by_api and (outcome is None or not outcome.finished):
+                by_api = self.defaults.get().by_api  # it may have ended with this one
         self._finish(work, done)
 
     def staff(self, newer_than: datetime) -> Staff:

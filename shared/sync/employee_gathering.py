@@ -65,6 +65,9 @@ class GatherEmployees:
     ) -> None:
         lists = self.lists()
         linked = self._managers(work, list(ruled))
+        if any(manager not in lists["employees"] for manager in linked.values()):
+            staff = self.bms.employees(newer_than=self.now())  # he was made just now
+            lists = {**lists, "employees": {int(one.id): one.name for one in staff}}
         for user, rule in ruled.items():
             if user in work.later:
                 continue

@@ -91,7 +91,7 @@ class MappingRules:
         _refuse_twin(rule, others)
         self.rules.put(rule)
         self.re_evaluation.order(connection.id, gather=True)
-        return Saved(rule, _shadows(rule, others))
+        return Saved(rule, (*_left_out(wish), *_shadows(rule, others)))
 
     def change(self, rule_id: str, wish: RuleWish) -> Saved:
         """The rule replaced by this one; it keeps its id and its age."""
@@ -111,7 +111,7 @@ class MappingRules:
         if rule != before:
             self.rules.put(rule)
             self.re_evaluation.order(connection.id, gather=True)
-        return Saved(rule, _shadows(rule, others))
+        return Saved(rule, (*_left_out(wish), *_shadows(rule, others)))
 
     def remove(self, rule_id: str) -> None:
         """The rule is gone; everybody it touched is looked at again."""
@@ -185,6 +185,7 @@ class MappingRules:
     def _rule(
         self, connection: Connection, wish: RuleWish, before: MappingRule | None
     ) -> MappingRule:
+        of_contacts = wish.record_type is RecordType.CONTACT  # employees belong to no customer
         rule = MappingRule(
             id=before.id if before else RuleId(self.new_id()),
             connection_id=connection.id,
@@ -192,8 +193,8 @@ class MappingRules:
             order=wish.order,
             record_type=wish.record_type,
             created_at=before.created_at if before else self.now(),
-            account_id=None if wish.account_id is None else AccountId(wish.account_id),
-            location_id=None if wish.location_id is None else LocationId(wish.location_id),
+            account_id=AccountId(wish.account_id) if wish.account_id and of_contacts else None,
+            location_id=LocationId(wish.location_id) if wish.location_id and of_contacts else None,
             include_nested=wish.include_nested,
             include_guests=wish.include_guests,
             blocked_users=wish.blocked_users,
@@ -221,26 +222,12 @@ class MappingRules:
         group = self._group_problem(rule, before, groups)
         found = [] if group is None else [group]
         if rule.record_type is RecordType.EMPLOYEE:
-            return found + self._employee_problems(rule)
+            return found + CheckEmployeeIds(self.bms).problems(rule.employee, "employee.")
         if rule.employee:
             sentence = 'employee is for employee rules: leave it out, or choose "employee".'
             found.append(BadInput(422, sentence, field="employee"))
         place = self._account_problem(rule, accounts)
         return found if place is None else [*found, place]
-
-    def _employee_problems(self, rule: MappingRule) -> list[BadInput]:
-        """An employee belongs to no customer; his overrides are entries of BMS's lists (R3)."""
-        found = [
-            BadInput(
-                422,
-                f"{name} is for contact rules: leave it out. An employee's own location is set "
-                "by employee.locationId.",
-                field=name,
-            )
-            for name, value in (("accountId", rule.account_id), ("locationId", rule.location_id))
-            if value is not None
-        ]
-        return found + CheckEmployeeIds(self.bms).problems(rule.employee, "employee.")
 
     def _group_problem(
         self,
@@ -330,6 +317,16 @@ def _place_problem(rule: MappingRule, account: Account | None) -> BadInput | Non
 
 def _takes(rule: MappingRule) -> tuple[bool, bool, bool]:
     return rule.include_nested, rule.include_guests, rule.blocked_users == "sync"
+
+
+def _left_out(wish: RuleWish) -> tuple[str, ...]:
+    """What says nothing in an employee rule."""
+    if wish.record_type is RecordType.CONTACT or not (wish.account_id or wish.location_id):
+        return ()
+    return (
+        "An employee belongs to no account: accountId and locationId were left out. His own "
+        "location comes from the Employee Defaults or from employee.locationId.",
+    )
 
 
 def _does(rule: MappingRule) -> tuple[object, ...]:

@@ -31,6 +31,6 @@ class Reports:
             for link in self.links.employees(connection_id)
             if link.written.get(MANAGER_USER) in managers
         ]
-        signal = UserDelta(connection_id, (), Origin.SWEEP, signal_at=self.now())
+        signal = UserDelta(connection_id, (), Origin.PERSON, signal_at=self.now())
         for delta in pack(signal, users):
             self.queues.send(FRESH, encode_user_delta(delta), _SOON)

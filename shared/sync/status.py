@@ -109,7 +109,6 @@ class ReadStatus:
     bms_settings: BmsSettingsStore
     budget: Budget
     now: Now
-    v1_budget: Budget
     worklist: WorkOff
 
     def read(self) -> Status:
@@ -125,7 +124,7 @@ class ReadStatus:
             failures=self.failures.count(),
             credentials=credential_calendar(connections, now.date(), subscriptions),
             bms_is_set=self.bms_settings.get() is not None,
-            budget=(*self.budget.view(), *self.v1_budget.view()),
+            budget=tuple(self.budget.view()),
             employees=self.worklist.open_items(),
         )
 

@@ -276,5 +276,5 @@ class WorkOff:
         )
 
     def _decide_again(self, item: Item) -> None:
-        signal = UserDelta(item.connection_id, (item.user_id,), Origin.SWEEP, signal_at=self.now())
+        signal = UserDelta(item.connection_id, (item.user_id,), Origin.PERSON, signal_at=self.now())
         self.queues.send(FRESH, encode_user_delta(signal))

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from infra.local.bms.process import BmsProcess
-from shared.adapters.bms_budget import V1, BmsBudget, SavedLimit
+from shared.adapters.bms_budget import BmsBudget, SavedLimit
 from shared.adapters.bms_v1 import EmployeesV1
 from shared.adapters.http_session import PooledSession
 from shared.core.employee_fields import ToWrite
@@ -58,8 +58,7 @@ def wire(bms: BmsProcess, real_storage: RealStorage) -> Iterator[BmsWire]:
 
 @pytest.fixture
 def v1(wire: BmsWire) -> EmployeesV1:
-    limit = SavedLimit(wire.settings, wire.clock, v1=True)
-    budget = BmsBudget(wire.storage.opened(), limit, wire.clock, partition=V1)
+    budget = BmsBudget(wire.storage.opened(), SavedLimit(wire.settings, wire.clock), wire.clock)
     return EmployeesV1(PooledSession(), wire.settings, wire.vault, budget, wire.clock)
 
 
@@ -108,8 +107,9 @@ def test_a_new_employee_has_all_that_bms_demands_r26(wire: BmsWire, v1: Employee
 def test_a_new_employee_without_a_mandatory_value_is_not_sent_r26(
     wire: BmsWire, v1: EmployeesV1
 ) -> None:
-    with pytest.raises(Rejected, match="DepartmentId"):
-        v1.create(fields(**{**FIELDS, "DepartmentId": ""}))
+    for name, label in (("DepartmentId", "Department"), ("SecurityRoleId", "Security role")):
+        with pytest.raises(Rejected, match=f"value for {label}"):
+            v1.create(fields(**{**FIELDS, name: ""}))
 
     assert wire.calls(CREATE) == 0
 
@@ -217,11 +217,11 @@ def test_a_wrong_password_is_a_persons_matter(wire: BmsWire, v1: EmployeesV1) ->
 
 
 def test_the_older_api_has_a_budget_of_its_own_r25(wire: BmsWire, v1: EmployeesV1) -> None:
-    wire.settings.held = replace(wire.settings.held, v1_hourly_limit=3)  # type: ignore[type-var]
+    wire.settings.held = replace(wire.settings.held, hourly_limit_v1=3)  # type: ignore[type-var]
 
     v1.probe()
     v1.probe()
-    with pytest.raises(TryLater, match="hourly limit"):
+    with pytest.raises(TryLater, match="limit"):
         v1.probe()
 
     assert wire.calls(LIST) == 2

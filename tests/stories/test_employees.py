@@ -142,6 +142,14 @@ def test_a_technicians_life_by_the_worklist_and_by_the_api_r26(story: Story) -> 
     office.link(ben, state="active", recordType="employee")
     wait_for(lambda: not office.bms.get_contact(contact).is_active, 30, what="the contact's end")
 
+    # Another manager in Entra is another manager in BMS, seen by the sweep.
+    story.entra.update_user(story.tenant, ada, manager=ben)
+    office.admin.sync(story.connection, "sweep")
+    [field] = office.item(ada, "change")["fields"]
+    assert (field["label"], field["value"], field["source"]) == ("Manager", "Ben Lind", "entra")
+    office.admin.call("POST", f"/api/worklist/{office.item(ada, 'change')['id']}/done", {})
+    office.link(ada, state="active")
+
     # The operator switches the API on: what waited on the worklist is written by the app.
     cleo = office.hire("Cleo")
     office.item(cleo, "create")

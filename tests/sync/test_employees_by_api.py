@@ -180,6 +180,7 @@ def test_a_route_that_ends_half_way_leaves_the_rest_on_the_worklist_r26(api: Wor
     assert states == ["active", "active", "worklist", "worklist"]
     assert len(api.worker.worklist.list()) == 2
     assert len(staff(api)) == 6
+    assert api.bms.counters().calls[CREATE] == 3, "after the first 405 nothing more is tried"
 
 
 def test_what_bms_refuses_stays_on_the_worklist_with_its_words_r26(api: World) -> None:
@@ -267,7 +268,7 @@ def test_two_users_with_one_address_never_get_two_employees_r9(api: World) -> No
 def test_the_older_apis_limit_is_waited_for_r25(api: World) -> None:
     settings = api.bms_settings.get()
     assert settings is not None
-    api.bms_settings.put(replace(settings, v1_hourly_limit=4))
+    api.bms_settings.put(replace(settings, hourly_limit_v1=4))
     api.bms.set_switches(v1_rate_limit=4)
     people = [api.hire(name, "desk") for name in ("ada", "ben", "cleo", "dan", "eve", "finn")]
 

@@ -429,7 +429,7 @@ def test_a_manager_who_becomes_an_employee_is_his_peoples_manager_r11(desk: Worl
 
     fields = {each.field: each for each in item(desk, ada).fields}
     assert fields["ManagerId"].value == str(link(desk, boss).record_id)
-    assert fields["ManagerId"].source == "entra"
+    assert (fields["ManagerId"].source, fields["ManagerId"].name) == ("entra", "Boss Lind")
 
 
 # --- leaving ---------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from typing import Any, TypeVar, cast
 from infra.local.bms.control_values import AccountState, ContactState
 from infra.local.bms.process import BmsProcess
 from shared.adapters.bms import BmsApi
-from shared.adapters.bms_budget import V1, BmsBudget, SavedLimit
+from shared.adapters.bms_budget import BmsBudget, SavedLimit
 from shared.adapters.bms_session import BmsSession
 from shared.adapters.bms_v1 import EmployeesV1
 from shared.adapters.http_session import PooledSession
@@ -210,9 +210,7 @@ class Worker:
         self.holding = Holding(self.connections, self.holds, self.links, self.queues, clock)
         self.defaults = tapped("defaults", TableEmployeeDefaults(storage))
         self.worklist = tapped("worklist", TableWorklist(storage))
-        v1_limit = SavedLimit(world.bms_settings, clock, v1=True)
-        v1_budget = BmsBudget(storage, v1_limit, clock, partition=V1)
-        writer = EmployeesV1(PooledSession(), world.bms_settings, world.vault, v1_budget, clock)
+        writer = EmployeesV1(PooledSession(), world.bms_settings, world.vault, budget, clock)
         self.writer = tapped("writer", writer)
         planning = PlanEmployees(self.links, self.owners, clock)
         reports = Reports(self.links, self.queues, clock)

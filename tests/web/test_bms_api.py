@@ -31,7 +31,7 @@ def test_settings_are_saved_after_a_sign_in_and_the_password_goes_to_the_vault_o
         "userName": "sync",
         "hasPassword": True,
         "hourlyLimit": 1500,
-        "v1HourlyLimit": 500,
+        "hourlyLimitV1": 500,
         "limitWindowSeconds": 3600,
         "freshShare": 0.2,
         "emailTypeId": None,
@@ -65,6 +65,7 @@ def test_every_save_has_a_version_of_its_own() -> None:
         ({"apiUrl": "api.bms.kaseya.com"}, "apiUrl", "must begin with https"),
         ({"gatewayUrl": "https://u:p@bms.kaseya.com"}, "gatewayUrl", "plain address"),
         ({"hourlyLimit": 0}, "hourlyLimit", "from 1"),
+        ({"hourlyLimitV1": 0}, "hourlyLimitV1", "from 1"),
         ({"limitWindowSeconds": 86401}, "limitWindowSeconds", "to 86,400"),
         ({"freshShare": 1}, "freshShare", "from 0 below 1"),
         ({"freshShare": 20}, "freshShare", "from 0 below 1"),
@@ -138,6 +139,15 @@ def test_what_get_answers_can_be_put_back() -> None:
     before = world.call("GET", PATH).body
 
     assert world.call("PUT", PATH, before).body == before
+
+
+def test_r25_v1_routes_have_a_limit_of_their_own() -> None:
+    world = World()
+
+    answer = world.call("PUT", PATH, a_body(hourlyLimit=900, hourlyLimitV1=300))
+
+    assert (answer.body["hourlyLimit"], answer.body["hourlyLimitV1"]) == (900, 300)
+    assert world.call("GET", PATH).body["hourlyLimitV1"] == 300
 
 
 def test_put_unsets_what_it_leaves_out() -> None:

@@ -183,7 +183,6 @@ def test_an_employee_rule_needs_no_account_and_may_override_defaults_r3(world: W
     [
         ({"employee": {"departmentId": 4711}}, "employee.departmentId"),
         ({"employee": {"securityRoleId": 4711}}, "employee.securityRoleId"),
-        ({"locationId": 70}, "locationId"),
     ],
 )
 def test_what_cannot_be_in_an_employee_rule_is_refused_r3(
@@ -192,6 +191,13 @@ def test_what_cannot_be_in_an_employee_rule_is_refused_r3(
     answer = world.call("POST", "/api/mapping-rules", an_employee_rule(**members))
 
     assert (answer.status, answer.body["field"]) == (422, field)
+
+
+def test_an_employee_rule_names_no_account_and_says_so_r3(world: World) -> None:
+    answer = world.call("POST", "/api/mapping-rules", a_rule(recordType="employee", locationId=70))
+
+    assert (answer.status, answer.body["accountId"], answer.body["locationId"]) == (201, None, None)
+    assert "belongs to no account" in answer.body["notes"][0]
 
 
 def test_a_contact_rule_takes_no_employee_values_r3(world: World) -> None:

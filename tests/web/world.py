@@ -259,7 +259,6 @@ class World:
                 self.bms_settings,
                 self.budget,
                 self.clock,
-                FakeBudget(),
                 self.work_off,
             ),
             health=self.health,

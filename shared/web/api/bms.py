@@ -30,7 +30,7 @@ class BmsBody(Strict):
     gateway_url: Text = _STANDARD.gateway_url
     password: Text | UnsetType | None = UNSET
     hourly_limit: Calls = _STANDARD.hourly_limit
-    v1_hourly_limit: Calls = _STANDARD.v1_hourly_limit
+    hourly_limit_v1: Calls = _STANDARD.hourly_limit_v1
     limit_window_seconds: Seconds = _STANDARD.limit_window_seconds
     fresh_share: Share = _STANDARD.fresh_share
     email_type_id: BmsId | None = None
@@ -48,7 +48,7 @@ class BmsShown(Shown):
     user_name: str
     has_password: bool
     hourly_limit: int
-    v1_hourly_limit: int
+    hourly_limit_v1: int
     limit_window_seconds: int
     fresh_share: float
     email_type_id: int | None
@@ -127,7 +127,7 @@ class BmsApi:
             tenant=body.tenant,
             user_name=body.user_name,
             hourly_limit=body.hourly_limit,
-            v1_hourly_limit=body.v1_hourly_limit,
+            hourly_limit_v1=body.hourly_limit_v1,
             limit_window_seconds=body.limit_window_seconds,
             fresh_share=body.fresh_share,
             email_type_id=body.email_type_id,
@@ -169,7 +169,7 @@ class BmsApi:
                 user_name=settings.user_name,
                 has_password=self.manage.has_password(),
                 hourly_limit=settings.hourly_limit,
-                v1_hourly_limit=settings.v1_hourly_limit,
+                hourly_limit_v1=settings.hourly_limit_v1,
                 limit_window_seconds=settings.limit_window_seconds,
                 fresh_share=settings.fresh_share,
                 email_type_id=settings.email_type_id,
