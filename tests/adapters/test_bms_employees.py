@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from infra.local.bms.faults import Kind
 from infra.local.bms.process import BmsProcess
 from shared.adapters.bms_budget import BmsBudget, SavedLimit
 from shared.adapters.bms_v1 import EmployeesV1
@@ -183,7 +184,7 @@ def test_the_probe_reads_and_writes_nothing_r26(wire: BmsWire, v1: EmployeesV1) 
 
 @pytest.mark.parametrize("fault", ["reset_after", "truncated", "error"])
 def test_a_creation_without_an_answer_is_uncertain_and_not_repeated_r22(
-    wire: BmsWire, v1: EmployeesV1, fault: str
+    wire: BmsWire, v1: EmployeesV1, fault: Kind
 ) -> None:
     wire.control.add_fault(fault, CREATE, status=502)
 

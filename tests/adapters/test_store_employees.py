@@ -104,7 +104,8 @@ def test_defaults_are_kept_and_begin_empty(real_storage: RealStorage) -> None:
     )
 
     found = TableEmployeeDefaults(real_storage.opened()).get()
-    assert (found.values, found.protected, found.mode) == ({"department_id": 101}, {902}, "api")
+    assert (dict(found.values), found.mode) == ({"department_id": 101}, "api")
+    assert found.protected == frozenset({RecordId(902)})
     assert (found.fell_back, found.fell_back_at) == ("why", LONG_AGO)
 
 

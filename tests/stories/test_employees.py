@@ -40,12 +40,11 @@ class Office:
         self.groups = {
             name: story.entra.add_group(story.tenant, name) for name in ("desk", "friends")
         }
-        for order, (name, more) in enumerate(
-            {
-                "desk": {"recordType": "employee"},
-                "friends": {"recordType": "contact", "accountId": account},
-            }.items()
-        ):
+        becomes: dict[str, Json] = {
+            "desk": {"recordType": "employee"},
+            "friends": {"recordType": "contact", "accountId": account},
+        }
+        for order, (name, more) in enumerate(becomes.items()):
             rule = {
                 "connectionId": story.connection,
                 "groupId": self.groups[name],

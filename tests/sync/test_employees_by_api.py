@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from infra.local.bms.faults import Kind
 from shared.core.model import LinkState, RecordId, RecordType
 from tests.builders import CONNECTION
 from tests.sync.test_worklist import (
@@ -204,7 +205,7 @@ def test_what_bms_refuses_stays_on_the_worklist_with_its_words_r26(api: World) -
 
 @pytest.mark.parametrize("fault", ["error_after", "reset_after", "truncated"])
 def test_a_creation_whose_answer_is_lost_is_found_and_not_repeated_r22(
-    api: World, fault: str
+    api: World, fault: Kind
 ) -> None:
     ada = api.hire("ada", "desk")
     api.bms.add_fault(fault, CREATE, count=1)

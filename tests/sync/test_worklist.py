@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from shared.core.model import (
 from shared.core.worklist import Item
 from shared.errors import BadInput
 from tests.builders import CONNECTION, a_connection
-from tests.sync.world import World
+from tests.sync.world import Died, Worker, World
 
 pytestmark = pytest.mark.world
 
@@ -610,6 +611,63 @@ def test_an_employee_gone_in_bms_is_matched_or_listed_anew_r8(desk: World) -> No
 
     assert item(desk, ada).kind.value == "create"
     assert "note" in desk.kinds(ada)
+
+
+@pytest.mark.parametrize(
+    ("call", "when", "nth"),
+    [
+        ("worklist.put", "after", 1),
+        ("log.add", "after", 1),
+        ("links.save", "after", 1),
+        ("links.save", "after", 2),
+    ],
+)
+def test_a_worker_that_dies_over_an_item_leaves_one_item_and_one_link_r22(
+    desk: World, call: str, when: str, nth: int
+) -> None:
+    ada = desk.hire("ada", "desk")
+    dying, seen = Worker(desk), Counter[str]()
+
+    def die(name: str, moment: str) -> None:
+        if moment == when:
+            seen[name] += 1
+            if name == call and seen[name] == nth:
+                raise Died
+
+    dying.tap = die
+    desk.notice(ada)
+    with pytest.raises(Died):
+        desk.deliver(dying)
+    desk.notice(ada)
+    desk.deliver()
+
+    assert link(desk, ada).task == item(desk, ada).task
+    record = type_in(desk, item(desk, ada))
+    look(desk)
+    assert (link(desk, ada).record_id, nothing_open(desk)) == (record, True)
+
+
+@pytest.mark.parametrize("call", ["owners.take", "links.save", "worklist.remove", "log.add"])
+def test_a_worker_that_dies_over_closing_is_made_good_by_the_next_look_r22(
+    desk: World, call: str
+) -> None:
+    ada = desk.hire("ada", "desk")
+    desk.sync(ada)
+    record = type_in(desk, item(desk, ada))
+    dying = Worker(desk)
+
+    def die(name: str, moment: str) -> None:
+        if (name, moment) == (call, "after"):
+            raise Died
+
+    dying.tap = die
+    with pytest.raises(Died):
+        dying.work_off.look()
+    desk.clock.pass_(timedelta(minutes=15))
+    look(desk)
+
+    assert (link(desk, ada).record_id, nothing_open(desk)) == (record, True)
+    assert len([one for one in desk.bms.employees() if one["last_name"] == "Lind"]) == 1
 
 
 def test_an_item_that_no_link_names_is_removed_r22(desk: World) -> None:
