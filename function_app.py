@@ -97,6 +97,12 @@ async def measure(timer: func.TimerRequest, context: func.Context) -> None:
     await _in(app().lanes.timers, context, app().flush, "flush")
 
 
+@functions.timer_trigger(arg_name="timer", schedule="0 40 * * * *", use_monitor=False)
+async def look_at_worklist(timer: func.TimerRequest, context: func.Context) -> None:
+    """Close what BMS shows to be typed in (R26)."""
+    await _in(app().lanes.sweeps, context, app().worklist.look, "look at worklist")
+
+
 # --- queues ------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from shared.adapters import telemetry
 from shared.adapters.bms import BmsApi
 from shared.adapters.bms_budget import BmsBudget, SavedLimit
 from shared.adapters.bms_session import BmsSession
+from shared.adapters.bms_v1 import EmployeesV1
 from shared.adapters.graph import GraphDirectories
 from shared.adapters.http_session import PooledSession
 from shared.adapters.itglue import ItGlueApi
@@ -30,6 +31,7 @@ from shared.adapters.signin import MsalSignIn
 from shared.adapters.store_archive import TableArchive
 from shared.adapters.store_connections import TableConnections, TableRules
 from shared.adapters.store_decisions import TableConflicts, TableHolds
+from shared.adapters.store_employees import TableEmployeeDefaults, TableWorklist
 from shared.adapters.store_index import TableAddressIndex
 from shared.adapters.store_itglue import TableItGlueMemory, TableItGlueSettings, TablePassedOn
 from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns, backwards
@@ -51,6 +53,12 @@ from shared.sync.choosing import Choosing
 from shared.sync.connect import Connect
 from shared.sync.connections import ManageConnections
 from shared.sync.contact_jobs import ContactJobs
+from shared.sync.employee_acting import EmployeeActing
+from shared.sync.employee_by_api import EmployeesByApi
+from shared.sync.employee_choices import EmployeeChoices
+from shared.sync.employee_defaults import CheckEmployeeIds, ManageEmployeeDefaults
+from shared.sync.employee_gathering import GatherEmployees
+from shared.sync.employee_planning import PlanEmployees
 from shared.sync.finding import FindRecords
 from shared.sync.full_sync import FullSync
 from shared.sync.holding import Holding
@@ -72,12 +80,14 @@ from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.readiness import Readiness
 from shared.sync.records import Records
 from shared.sync.replaying import Replaying
+from shared.sync.reports import Reports
 from shared.sync.retention import Retention
 from shared.sync.seeking import Seeking
 from shared.sync.status import Health, ReadStatus
 from shared.sync.subscriptions import KeepSubscriptions
 from shared.sync.sweep import Sweep
 from shared.sync.users import Users
+from shared.sync.worklist import WorkOff
 from shared.web.api.all_routes import admin_api
 from shared.web.router import Api
 from shared.web.webhook import Webhook
@@ -118,6 +128,7 @@ class App:
     measure: Measure
     invocation: Callable[..., AbstractContextManager[None]]  # of telemetry: (name, traceparent)
     flush: Callable[[], None]  # what was measured and traced
+    worklist: WorkOff
     lanes: Lanes
 
 
@@ -190,6 +201,23 @@ def build(settings: Settings) -> App:
         ),
         now=now,
     )
+    planning = PlanEmployees(links, owners, now)
+    defaults, worklist = TableEmployeeDefaults(storage), TableWorklist(storage)
+    writer = EmployeesV1(outside, bms_settings, vault, budget, now)
+    reports = Reports(links, queues, now)
+    work_off = WorkOff(
+        connections,
+        links,
+        owners,
+        activity,
+        worklist,
+        defaults,
+        bms,
+        planning,
+        reports,
+        queues,
+        now,
+    )
     apply = Apply(
         connections=connections,
         rules=rules,
@@ -203,6 +231,24 @@ def build(settings: Settings) -> App:
         holding=holding,
         seeking=Seeking(links, owners, conflicts, reading, finding, queues, now),
         acting=acting,
+        employees=GatherEmployees(defaults, worklist, links, bms, now),
+        employee_acting=EmployeeActing(
+            connections=connections,
+            links=links,
+            owners=owners,
+            log=activity,
+            worklist=worklist,
+            defaults=defaults,
+            bms_settings=bms_settings,
+            bms=bms,
+            planning=planning,
+            choices=EmployeeChoices(links, owners, conflicts, worklist, planning, queues, now),
+            by_api=EmployeesByApi(bms, writer, worklist, now),
+            reports=reports,
+            holding=holding,
+            now=now,
+        ),
+        work_off=work_off,
         outcomes=Outcomes(connections, activity, runs, failures, queues, now),
         pacing=pacing,
         now=now,
@@ -279,6 +325,19 @@ def build(settings: Settings) -> App:
         ),
         syncs=OrderSync(connections, rules, runs, bms_settings, queues, pacing, now, new_run_id),
         rules=MappingRules(connections, rules, directories, bms, bms_settings, re_evaluation, now),
+        employee_defaults=ManageEmployeeDefaults(
+            defaults,
+            worklist,
+            bms,
+            bms_settings,
+            writer,
+            connections,
+            rules,
+            CheckEmployeeIds(bms),
+            re_evaluation,
+            now,
+        ),
+        worklist=work_off,
         bms=ManageBms(bms_settings, bms, vault, connections, links),
         itglue=itglue,
         users=Users(connections, directories, links, queues, now, apply.one),
@@ -296,6 +355,7 @@ def build(settings: Settings) -> App:
             budget,
             now,
             itglue,
+            work_off,
         ),
         health=Health(bms_settings, now),
         activity=activity,
@@ -313,6 +373,7 @@ def build(settings: Settings) -> App:
         sweep=sweep,
         subscriptions=subscriptions,
         poison=Poison(runs, failures, queues, now),
+        worklist=work_off,
         retention=Retention(TableArchive(storage), holding, settings.retention_days, now),
         measure=Measure(
             connections, sweep_state, activity, queues, failures, budget, exporting, now

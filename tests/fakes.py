@@ -162,6 +162,9 @@ class FakeLinks:
     def all(self, connection_id: ConnectionId) -> Iterator[list[Link]]:
         yield self._of(connection_id)
 
+    def employees(self, connection_id: ConnectionId) -> list[Link]:
+        return [link for link in self._of(connection_id) if link.record_type == "employee"]
+
     def count_active(self, connection_id: ConnectionId) -> int:
         return sum(1 for link in self._of(connection_id) if link.state == "active")
 
@@ -499,6 +502,7 @@ class FakeDirectory:
     held_groups: dict[GroupId, EntraGroup] = field(default_factory=dict)
     inside: dict[GroupId, set[str]] = field(default_factory=dict)
     subscribed: dict[str, str] = field(default_factory=dict)
+    managed_by: dict[UserId, UserId] = field(default_factory=dict)
     down: SyncError | None = None
 
     def organization_id(self) -> str:
@@ -544,6 +548,10 @@ class FakeDirectory:
             far = frozenset(one for one in groups if user_id in self._everybody(one))
             looks[user_id] = Look(self.users.get(user_id), far, near if direct else frozenset())
         return looks
+
+    def managers(self, users: Sequence[UserId]) -> dict[UserId, UserId | SyncError | None]:
+        self._answer()
+        return {user: self.managed_by.get(user) for user in users}
 
     def members(self, group: GroupId, *, nested: bool) -> Iterator[list[EntraUser]]:
         self._answer()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from shared.core.model import (
     Account,
@@ -13,6 +14,7 @@ from shared.core.model import (
     ContactEmail,
     ContactPhone,
     ContactTypes,
+    Employee,
     Location,
     LocationId,
     RecordId,
@@ -51,6 +53,7 @@ class FakeBms:
     held: dict[AccountId, Account] = field(default_factory=dict)
     lookups: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     records: dict[RecordId, Contact] = field(default_factory=dict)
+    staff: dict[RecordId, Employee] = field(default_factory=dict)
     signed_in: list[tuple[BmsSettings, str]] = field(default_factory=list)
     refusal: SyncError | None = None
     down: SyncError | None = None
@@ -93,6 +96,10 @@ class FakeBms:
             for each in self.records.values()
             if any(email.address.strip().casefold() == wanted for email in each.emails)
         ]
+
+    def employees(self, *, newer_than: datetime | None = None) -> list[Employee]:
+        self._answer()
+        return list(self.staff.values())
 
     def create_contact(self, contact: NewContact) -> RecordId:
         self._answer()

@@ -46,6 +46,13 @@ class Admin:
             raise Refused(reply.status_code, value if isinstance(value, dict) else {})
         return value
 
+    def text(self, path: str) -> str:
+        """A reply that is no JSON."""
+        reply = self._api.get(f"{self.base_url}{path}", timeout=60)
+        if reply.status_code >= 400:
+            raise Refused(reply.status_code, {})
+        return reply.content.decode("utf-8")
+
     def items(self, path: str, **query: str) -> list[dict[str, Any]]:
         """Every item of a list, page by page."""
         found: list[dict[str, Any]] = []

@@ -30,6 +30,7 @@ from infra.local.demo_cast import (
 )
 from infra.local.demo_check import Expected, Names, forbidden_calls
 from infra.local.demo_columns import padded, prepare_stdout, say, table
+from infra.local.demo_employees import hire_employees
 from infra.local.demo_setup import BMS_SETTINGS, connect, make_accounts, map_groups
 from infra.local.demo_story import Stage, Story, StoryFailed
 from infra.local.host_process import HostProcess
@@ -202,6 +203,7 @@ class Demo:
         ):
             say(f"  {padded(what, 30)} {value}")
         self._demand_end(stage, second, refused)
+        hire_employees(world.entra, world.bms, self._admin)
 
     def serve(self) -> None:
         """Say how to look around, and wait for Ctrl-C."""
@@ -215,7 +217,7 @@ class Demo:
         say("Change somebody in Entra and ask again:")
         control = f"{self._world.base_url('entra')}/_control"
         say(f"  curl -d '{json.dumps(change)}' {control}/update_users")
-        say("Further: /api/records, /api/connections, /api/mapping-rules, /api/status, /api/syncs")
+        say("Further: /api/records, /api/worklist, /api/mapping-rules, /api/status, /api/syncs")
         say("\nCtrl-C ends it; nothing stays behind.")
         ended = threading.Event()
         while not ended.wait(1.0):

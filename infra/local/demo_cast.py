@@ -115,6 +115,13 @@ def make_fabrikam(entra: EntraControl) -> Tenant:
     return tenant
 
 
+def make_northwind(entra: EntraControl) -> Tenant:
+    """The provider itself: its technicians become employees."""
+    tenant = _tenant(entra, "northwind.example", "Northwind MSP", "Olga Marin", {})
+    tenant.groups["technicians"] = entra.add_group(tenant.id, "Technicians", members=[])
+    return tenant
+
+
 def _tenant(
     entra: EntraControl,
     domain: str,

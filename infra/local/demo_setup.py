@@ -17,10 +17,15 @@ BMS_SETTINGS = {
     "userName": "directory.sync",
     "password": "correct horse battery staple",
 }
-MODES = {"contoso.example": "delegated", "fabrikam.example": "application"}
+MODES = {
+    "contoso.example": "delegated",
+    "fabrikam.example": "application",
+    "northwind.example": "application",
+}
 APPLICATION_IDS = {
     "contoso.example": "c0470505-0000-4000-8000-00000000d310",
     "fabrikam.example": "fab41ca4-0000-4000-8000-00000000d310",
+    "northwind.example": "4074471d-0000-4000-8000-00000000d310",
 }
 
 

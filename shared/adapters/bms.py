@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from shared.adapters.bms_employees import read_employees
 from shared.adapters.bms_session import BmsSession, Reply
 from shared.core.budget import Lane
 from shared.core.matching import key
@@ -26,6 +27,7 @@ from shared.core.model import (
     ContactEmail,
     ContactPhone,
     ContactTypes,
+    Employee,
     Location,
     LocationId,
     RecordId,
@@ -57,6 +59,7 @@ _LOOKUPS = {
     "employeeroles": "/v2/system/roles/lookup",
     "employees": "/v2/hr/employees/lookup",
     "employmenttypes": "/v2/system/lookup/EmploymentType",
+    "employmenttypes of the tenant": "/v2/system/tenantlookup/EmploymentType",
     "emailtypes": "/v2/system/lookup/EmailType",
     "phonetypes": "/v2/system/lookup/PhoneType",
 }
@@ -165,16 +168,33 @@ class BmsApi:
             return [(int(one.id), one.name) for one in account.locations if one.is_active]
         route = "/v2/system/locations/lookup" if kind == "locations" else _LOOKUPS.get(kind)
         if route is None:
-            known = ", ".join(sorted(["accounts", "locations", *_LOOKUPS]))
+            named = [name for name in _LOOKUPS if " " not in name]
+            known = ", ".join(sorted(["accounts", "locations", *named]))
             raise BadInput(404, f"There is no look-up {kind!r}; there are {known}.", field="kind")
         found: list[tuple[int, str]] = self._cached(
             kind,
             lambda: (
                 [_pair(row) for page in self._pages(route, []) for row in page]
                 if kind in _PAGED_LOOKUPS
-                else self._rows(route)
+                else self._either(route, _LOOKUPS.get(f"{kind} of the tenant"))
             ),
         )
+        return found
+
+    def _either(self, route: str, other: str | None) -> list[tuple[int, str]]:
+        """The rows of a table whose name is a guess, as is whose table it is (bms-api.md 6)."""
+        try:
+            return self._rows(route)
+        except Rejected:
+            if other is None:
+                raise
+            return self._rows(other)
+
+    def employees(self, *, newer_than: datetime | None = None) -> list[Employee]:
+        known = self._memory.cache.get("searchselect")
+        if newer_than is not None and known is not None and known[0] <= newer_than:
+            self._memory.cache.pop("searchselect", None)
+        found: list[Employee] = self._cached("searchselect", lambda: read_employees(self._pages))
         return found
 
     def _rows(self, route: str) -> list[tuple[int, str]]:

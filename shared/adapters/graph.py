@@ -121,6 +121,10 @@ class GraphDirectory:
         """Look at each user directly."""
         return graph_look.look(self.calls, users, groups, direct=direct)
 
+    def managers(self, users: Sequence[UserId]) -> dict[UserId, UserId | SyncError | None]:
+        """Who manages each of them now."""
+        return graph_look.managers(self.calls, users)
+
     def members(self, group: GroupId, *, nested: bool) -> Iterator[list[EntraUser]]:
         """All users of a group, page by page; the same user may come twice."""
         url = (

@@ -24,7 +24,8 @@ from shared.ports import CursorDead, DeltaPage
 
 # What is not selected is not tracked; `id` always comes, and may not be asked for.
 _TRACKED: Final = {
-    "users": USER_FIELDS.removeprefix("id,"),
+    # An employee's manager may change while he himself stays as he is (R11).
+    "users": f"{USER_FIELDS.removeprefix('id,')},manager",
     "groups": "displayName,members",
 }
 _MINIMAL: Final = {"Prefer": "return=minimal"}

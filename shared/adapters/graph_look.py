@@ -114,6 +114,22 @@ def _direct(calls: GraphCalls, page: dict[str, object]) -> frozenset[GroupId]:
     return frozenset(GroupId(text_of(row.get("id")).lower()) for row in every if is_group_row(row))
 
 
+def managers(calls: GraphCalls, users: Sequence[UserId]) -> dict[UserId, UserId | SyncError | None]:
+    """See ports.Directory.managers."""
+    known = [user for user in dict.fromkeys(users) if is_id(user)]
+    found: dict[UserId, UserId | SyncError | None] = dict.fromkeys(users)
+    parts = [Part("GET", f"/users/{user}/manager?$select=id") for user in known]
+    for user, outcome in zip(known, run(calls, parts), strict=True):
+        try:
+            answer = _answered(outcome)
+            # 404 for nobody; an orgContact may manage people too, but is never linked.
+            id_ = "" if answer.status == 404 else text_of(_body(answer).get("id")).lower()
+            found[user] = UserId(id_) if id_ else None
+        except SyncError as error:
+            found[user] = error
+    return found
+
+
 def groups_now(
     calls: GraphCalls, ids: Sequence[GroupId]
 ) -> dict[GroupId, EntraGroup | SyncError | None]:

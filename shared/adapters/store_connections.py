@@ -33,7 +33,7 @@ from shared.errors import TryLater
 _PARTITION = "connection"
 _TRIES = 12
 # Everything that hangs on a connection by its partition key, in the order in which it is removed.
-_HANGING = ("links", "conflicts", "sweeps", "liverules", "windows", "holds")
+_HANGING = ("links", "conflicts", "sweeps", "liverules", "windows", "holds", "worklist")
 
 
 def when(text: str | None) -> datetime | None:

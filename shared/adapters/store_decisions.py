@@ -8,7 +8,7 @@ from datetime import datetime
 
 from shared.adapters.store_connections import stamp
 from shared.adapters.tables import Entity, Storage, Write
-from shared.core.model import ConnectionId, RecordId, UserId
+from shared.core.model import ConnectionId, RecordId, RecordType, UserId
 from shared.ports import Conflict, HeldUser, Hold
 
 _FEW = 4  # up to here single look-ups are cheaper than reading the hold
@@ -119,6 +119,7 @@ class TableConflicts:
                     "chosen": conflict.chosen if conflict.chosen is not None else -1,
                     "create": conflict.create,
                     "ignore": conflict.ignore,
+                    "recordType": conflict.record_type.value,
                 }
             )
         )
@@ -151,4 +152,5 @@ def _conflict(entity: Entity) -> Conflict:
         chosen=RecordId(chosen) if chosen >= 0 else None,
         create=bool(entity.get("create", False)),
         ignore=bool(entity.get("ignore", False)),
+        record_type=RecordType(entity.get("recordType", "contact")),
     )

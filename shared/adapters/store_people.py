@@ -35,6 +35,7 @@ _FEW = 12
 _DIGEST = (
     "RowKey",
     "state",
+    "recordType",
     "recordId",
     "ruleId",
     "ruleAccountId",
@@ -43,6 +44,8 @@ _DIGEST = (
     "fingerprint",
     "reason",
     "oldRecordId",
+    "oldRecordType",
+    "task",
     "hold",
     "inConflict",
     "refused",
@@ -95,6 +98,12 @@ class TableLinks:
         )
         for entities, _ in pages:
             yield [_link({"PartitionKey": connection_id, **entity}) for entity in entities]
+
+    def employees(self, connection_id: ConnectionId) -> list[Link]:
+        found = self._table.query(
+            "PartitionKey eq @p and recordType eq 'employee'", parameters={"p": connection_id}
+        )
+        return [_link(entity) for entity in found]
 
     def count_active(self, connection_id: ConnectionId) -> int:
         found = self._table.query(
@@ -180,6 +189,8 @@ def _link_entity(link: Link) -> Entity:
         "fingerprint": link.fingerprint,
         "written": json.dumps(dict(link.written), ensure_ascii=False),
         "oldRecordId": _number(link.old_record_id),
+        "oldRecordType": link.old_record_type.value,
+        "task": link.task,
         "displayName": link.display_name,
         "upn": link.upn,
         "address": link.address,
@@ -218,6 +229,8 @@ def _link(entity: Entity) -> Link:
         fingerprint=entity.get("fingerprint", ""),
         written=json.loads(entity.get("written") or "{}"),
         old_record_id=None if old is None else RecordId(old),
+        old_record_type=RecordType(entity.get("oldRecordType") or "contact"),
+        task=entity.get("task", ""),
         display_name=entity.get("displayName", ""),
         upn=entity.get("upn", ""),
         address=entity.get("address", ""),

@@ -123,34 +123,21 @@ def first_step(
     """Choose what to do for one user. `placement` None: Entra has no such user any more."""
     has_record = link is not None and link.record_id is not None
 
-    if placement is not None and link is not None and link.rule_id in placement.unreadable:
-        # His own rule's group cannot be read: nothing says that he left it, nor that he stayed.
-        winner = placement.rule
-        if winner is None or winner.id != link.rule_id:
-            return Wait("the group of his mapping rule cannot be read at present")
+    if (waiting := waits(placement, link)) is not None:
+        return waiting
 
     if placement is None or placement.rule is None or wanted is None:
         reason = DELETED if placement is None else placement.reason
         if link is None or not has_record:
-            return _never_ours(placement, link, reason)
+            return never_ours(placement, link, reason)
         if placement is not None and link.rule_id in placement.gone:
             step = _leaving(link, GROUP_GONE, on_leave)
             return replace(step, must_wait=True) if isinstance(step, TakeOut) else step
         return _leaving(link, reason, on_leave)
 
     rule = placement.rule
-    problem = _unusable(wanted)
-    if problem:
-        if link is not None and has_record:
-            # Taking the address away from a person would break his tickets (R4).
-            if link.state is LinkState.ACTIVE and not link.reason.startswith(problem):
-                return Remember(
-                    LinkState.ACTIVE, "note", f"{problem}; the record stays as it is", True
-                )
-            return Nothing(problem)
-        if link is not None and link.state is LinkState.SKIPPED and link.reason == problem:
-            return Nothing(problem)
-        return Remember(LinkState.SKIPPED, "skip", problem)
+    if (unusable := without_name_or_address(wanted, link)) is not None:
+        return unusable
 
     account_id = rule.account_id
     assert account_id is not None, "a contact rule names an account (checked when it is saved)"
@@ -161,6 +148,31 @@ def first_step(
     return _linked(rule, account_id, wanted, link, placement.reason)
 
 
+def waits(placement: Placement | None, link: Link | None) -> Wait | None:
+    """His own rule's group cannot be read: nothing says that he left it, nor that he stayed."""
+    if placement is None or link is None or link.rule_id not in placement.unreadable:
+        return None
+    winner = placement.rule
+    if winner is not None and winner.id == link.rule_id:
+        return None
+    return Wait("the group of his mapping rule cannot be read at present")
+
+
+def without_name_or_address(wanted: WantedContact, link: Link | None) -> Remember | Nothing | None:
+    """What becomes of somebody whom nobody could address (R4); None when all is there."""
+    problem = _unusable(wanted)
+    if not problem:
+        return None
+    if link is not None and link.record_id is not None:
+        # Taking the address away from a person would break his tickets (R4).
+        if link.state is LinkState.ACTIVE and not link.reason.startswith(problem):
+            return Remember(LinkState.ACTIVE, "note", f"{problem}; the record stays as it is", True)
+        return Nothing(problem)
+    if link is not None and link.state is LinkState.SKIPPED and link.reason == problem:
+        return Nothing(problem)
+    return Remember(LinkState.SKIPPED, "skip", problem)
+
+
 def _unusable(wanted: WantedContact) -> str | None:
     if not wanted.email:
         return NO_ADDRESS
@@ -169,7 +181,8 @@ def _unusable(wanted: WantedContact) -> str | None:
     return None
 
 
-def _never_ours(placement: Placement | None, link: Link | None, reason: str) -> Step:
+def never_ours(placement: Placement | None, link: Link | None, reason: str) -> Step:
+    """Out of scope, and without a record."""
     if placement is not None and placement.mapped:
         # In a mapped group, but guest or blocked: worth telling once (R4).
         if link is not None and link.state is LinkState.SKIPPED and link.reason == reason:

@@ -21,12 +21,16 @@ from shared.core.model import (
     LocationId,
     MappingRule,
     RecordId,
+    RecordType,
     RuleId,
     UserId,
 )
+from shared.core.worklist import ItemKind, kind_of
 
-_FORMAT = struct.Struct("<BB???qqqq8s8s8s")
+_FORMAT = struct.Struct("<BBBB???qqqq8s8s8s")
 _STATES = tuple(LinkState)
+_TYPES = tuple(RecordType)
+_TASKS: tuple[ItemKind | None, ...] = (None, *ItemKind)
 _HOLDS = tuple(HoldMark)
 
 
@@ -45,6 +49,8 @@ class LinkDigests:
         self._packed[_id(link.user_id)] = _FORMAT.pack(
             _STATES.index(link.state),
             _HOLDS.index(link.hold),
+            _TYPES.index(link.record_type),
+            _TASKS.index(kind_of(link.task)),
             link.old_record_id is not None,
             link.in_conflict,
             link.refused,
@@ -90,6 +96,8 @@ class LinkDigests:
         (
             state,
             hold,
+            record_type,
+            task,
             moving,
             in_conflict,
             refused,
@@ -107,6 +115,8 @@ class LinkDigests:
             connection_id=self._connection_id,
             user_id=user_id,
             state=_STATES[state],
+            record_type=_TYPES[record_type],
+            task=f"{kind.value}:" if (kind := _TASKS[task]) is not None else "",
             record_id=None if record < 0 else RecordId(record),
             account_id=None if account < 0 else AccountId(account),
             rule_id=rule_id or unknown,

@@ -165,6 +165,7 @@ class EntraUser:
     proxy_addresses: tuple[str, ...] = ()
     enabled: bool = True
     guest: bool = False
+    manager: UserId | None = None  # read only for those who become employees
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,45 @@ class EntraGroup:
     created_at: datetime | None
     hidden: bool = False
     kind: str = "security"  # "security" | "microsoft365" | "mail-enabled security" | "distribution"
+
+
+@dataclass(frozen=True, slots=True)
+class Employee:
+    """An employee as `searchselect` shows it: all that BMS v2 tells (bms-api.md 7.1)."""
+
+    id: RecordId
+    first_name: str
+    last_name: str
+    email: str
+    user_name: str
+    job_title: str
+    is_active: bool
+
+    @property
+    def name(self) -> str:
+        """First and last name."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class EmployeeDefaults:
+    """Values for what an employee needs and Entra does not have, and how employees are written.
+
+    `values` is keyed like a rule's overrides: department_id, location_id, manager_id, job_title_id,
+    employment_type_id, security_role_id, employee_role_id. `fell_back`: why the API mode ended.
+    """
+
+    values: Mapping[str, int] = field(default_factory=dict)
+    protected: frozenset[RecordId] = frozenset()
+    mode: str = "worklist"  # "worklist" | "api" (R26)
+    fell_back: str = ""
+    fell_back_at: datetime | None = None
+    etag: str = field(default="", compare=False)
+
+    @property
+    def by_api(self) -> bool:
+        """Whether the app writes employees itself."""
+        return self.mode == "api"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +261,7 @@ class LinkState(StrEnum):
     SKIPPED = "skipped"  # in a mapped group, but not synced; `reason` says why
     CONFLICT = "conflict"  # waits for a person (R9); no record yet
     FAILED = "failed"  # BMS refused; `reason` says why
+    WORKLIST = "worklist"  # an employee whom a person is to type into BMS; no record yet (R26)
 
 
 class HoldMark(StrEnum):
@@ -262,7 +303,9 @@ class Link:
     location_id: LocationId | None = None  # the location last set because a rule named it
     fingerprint: str = ""  # of everything computed from Entra last time; "" when out of scope
     written: Mapping[str, str] = field(default_factory=dict)  # field → value written or equal
-    old_record_id: RecordId | None = None  # a move whose old contact is still to be deactivated
+    old_record_id: RecordId | None = None  # a move whose old record is still to be deactivated
+    old_record_type: RecordType = RecordType.CONTACT
+    task: str = ""  # the open item on the worklist: "create:…", "change:…", "deactivate:…" (R26)
     display_name: str = ""
     upn: str = ""
     address: str = ""
@@ -300,7 +343,8 @@ class Activity:
 
     at: datetime
     connection_id: ConnectionId
-    # create, merge, update, move, deactivate, reactivate, keep, skip, conflict, hold, failure, note
+    # create, merge, update, move, deactivate, reactivate, keep, skip, conflict, hold, worklist,
+    # failure, note
     kind: str
     reason: str
     origin: str

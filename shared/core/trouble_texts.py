@@ -10,6 +10,7 @@ from shared.core.model import GroupId, HoldLimit, Trouble
 LEAVERS = "leavers"
 MASS_FAILURE = "mass-failure"
 GROUPS = "rule-group"
+EMPLOYEES = "employee-api"  # ends when the Employee Defaults are saved again
 ENTRIES = "bms-entry-operations"  # ends when the settings are saved again
 # Troubles of BMS as a whole: they end when BMS takes a write again.
 BMS = frozenset({"bms-signin", "bms-rights", "bms-settings"})
@@ -34,6 +35,17 @@ def too_many_leavers(count: int, limit: HoldLimit, at: datetime) -> Trouble:
         f"than {limit.count} and more than {limit.percent:g} % of the active links, or more than "
         f"{limit.at_most}). None of them was deactivated.",
         "Look at the hold: approve it, approve some of it, or refuse it.",
+        at,
+    )
+
+
+def employees_by_hand(why: str, at: datetime) -> Trouble:
+    """The API mode of employees has ended by itself (R26)."""
+    return Trouble(
+        EMPLOYEES,
+        f"{why} Employees wait on the worklist instead.",
+        "Type them into BMS as the worklist says, and save the Employee Defaults with the mode "
+        "you want.",
         at,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from shared.ports.bms import Bms, Budget, EndpointBudget, EntryChange, NewContact
 from shared.ports.clock import NewId, Now
+from shared.ports.employees import EmployeeDefaultsStore, EmployeeWriter, RouteMissing, Worklist
 from shared.ports.entra import (
     CursorDead,
     DeltaItem,
@@ -81,6 +82,8 @@ __all__ = [
     "DeltaPage",
     "Directories",
     "Directory",
+    "EmployeeDefaultsStore",
+    "EmployeeWriter",
     "EndpointBudget",
     "EntryChange",
     "Everybody",
@@ -110,6 +113,7 @@ __all__ = [
     "PendingSignIn",
     "PendingSignIns",
     "Queues",
+    "RouteMissing",
     "Rules",
     "Runs",
     "SignIn",
@@ -119,6 +123,7 @@ __all__ = [
     "Vault",
     "Window",
     "Windows",
+    "Worklist",
     "application_key",
     "client_state",
     "token_cache",

@@ -13,6 +13,7 @@ from shared.core.model import (
     BmsSettings,
     Contact,
     ContactTypes,
+    Employee,
     RecordId,
 )
 
@@ -69,6 +70,12 @@ class Bms(Protocol):
 
     def find_contacts(self, address: str) -> list[Contact]:
         """Contacts that carry exactly this address, both states. May leave some out (R6)."""
+
+    def employees(self, *, newer_than: datetime | None = None) -> list[Employee]:
+        """All employees, active and inactive; a list that was read before will do if it is newer.
+
+        Without `newer_than` it may be minutes old.
+        """
 
     def create_contact(self, contact: NewContact) -> RecordId:
         """Uncertain when no answer came; Rejected with BMS's words when refused."""

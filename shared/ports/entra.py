@@ -83,6 +83,9 @@ class Directory(Protocol):
         Trouble with one user is that user's value; trouble with the whole is raised.
         """
 
+    def managers(self, users: Sequence[UserId]) -> dict[UserId, UserId | SyncError | None]:
+        """Who manages each of them now, by JSON batches; None: nobody does."""
+
     def members(self, group: GroupId, *, nested: bool) -> Iterator[list[EntraUser]]:
         """All users of a group, page by page, with every field that is mapped.
 

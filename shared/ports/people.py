@@ -32,6 +32,9 @@ class Links(Protocol):
         Names, addresses, written values and claims are left out.
         """
 
+    def employees(self, connection_id: ConnectionId) -> list[Link]:
+        """The links that are, were or become employees, whole."""
+
     def count_active(self, connection_id: ConnectionId) -> int: ...
 
     def save(self, links: Sequence[Link]) -> dict[UserId, Link]:

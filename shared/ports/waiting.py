@@ -10,6 +10,7 @@ from typing import Protocol
 from shared.core.model import (
     ConnectionId,
     RecordId,
+    RecordType,
     UserId,
 )
 
@@ -69,6 +70,7 @@ class Conflict:
     chosen: RecordId | None = None
     create: bool = False
     ignore: bool = False
+    record_type: RecordType = RecordType.CONTACT
 
     @property
     def id(self) -> str:

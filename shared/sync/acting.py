@@ -11,7 +11,6 @@ job back until then (R27).
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextvars import copy_context
@@ -22,7 +21,6 @@ from shared.core import trouble_texts
 from shared.core.matching import addresses, key
 from shared.core.messages import UserDelta, encode_user_delta, pack
 from shared.core.model import (
-    Claim,
     ConnectionId,
     HoldMark,
     Link,
@@ -49,6 +47,7 @@ from shared.ports import (
 )
 from shared.sync import troubles
 from shared.sync.address_reading import known_of
+from shared.sync.claims import give_back, take_claims
 from shared.sync.contact_jobs import (
     Change,
     ContactJobs,
@@ -149,25 +148,13 @@ class Acting:
     # --- claims and locks ----------------------------------------------------------------------
 
     def _claim(self, work: Work, jobs: Sequence[Job], now: datetime) -> list[Job]:
-        worker = uuid.uuid4().hex[:12]
-        links = [
-            work.named(
-                replace(
-                    job.link,
-                    claim=Claim(worker, now, now + CLAIM_LIFE, isinstance(job, Create)),
-                )
-            )
+        wanted = [(job.link, isinstance(job, Create)) for job in jobs]
+        claimed = take_claims(self.links, work, wanted, now)
+        return [
+            replace(job, link=claimed[job.link.user_id])
             for job in jobs
+            if job.link.user_id in claimed
         ]
-        claimed = self.links.save(links)
-        going: list[Job] = []
-        for job in jobs:
-            link = claimed.get(job.link.user_id)
-            if link is None:
-                work.decide_again(job.link.user_id)
-            else:
-                going.append(replace(job, link=link))
-        return going
 
     def _take_owners(self, work: Work, jobs: Sequence[Job]) -> list[Job]:
         """Own the record before it is written (R9).
@@ -179,7 +166,7 @@ class Acting:
             if self._owns(work, job):
                 going.append(job)
             else:
-                self._give_back([job.link])
+                give_back(self.links, [job.link])
                 work.decide_again(job.link.user_id)
         return going
 
@@ -212,7 +199,7 @@ class Acting:
         locked = self.index.change([entry for _, entry in wishes.values()]) if wishes else {}
         lost += [job for address, (job, _) in wishes.items() if address not in locked]
         if lost:
-            self._give_back([job.link for job in lost])
+            give_back(self.links, [job.link for job in lost])
             for job in lost:
                 work.decide_again(job.link.user_id)
         without = {job.link.user_id for job in lost}
@@ -222,15 +209,6 @@ class Acting:
             if address in locked
         }
         return [job for job in jobs if job.link.user_id not in without], held
-
-    def _give_back(self, links: Sequence[Link]) -> None:
-        """Undo claims that were not used; a user who was never linked is forgotten again."""
-        new = [link for link in links if link.state is LinkState.PENDING]
-        known = [replace(link, claim=None) for link in links if link.state is not LinkState.PENDING]
-        if new:
-            self.links.remove(new)
-        if known:
-            self.links.save(known)
 
     # --- what was done -------------------------------------------------------------------------
 
@@ -301,10 +279,13 @@ class Acting:
         left: RecordId | None = None
         if isinstance(job, Deactivate):
             left = job.record_id
-        elif before.record_id is not None and before.record_id != after.record_id:
+        elif before.record_id is not None and (before.record_type, before.record_id) != (
+            after.record_type,
+            after.record_id,
+        ):
             left = before.record_id
             me = Owner(work.connection.id, before.user_id)
-            self.owners.release(RecordType.CONTACT, left, me)
+            self.owners.release(before.record_type, left, me)
         if before.in_conflict:
             self.conflicts.settle(work.connection.id, before.user_id)
         return set() if left is None else {left}
@@ -348,7 +329,7 @@ class Acting:
             if isinstance(error, NoLongerMatches) and isinstance(job, TakeOver):
                 self.finding.unlearn(job.record_id, job.keys)
                 self.finding.learn(error.contact)
-            self._give_back([job.link])
+            give_back(self.links, [job.link])
             work.later[user] = self._whole_bms(work, error)
 
     def _whole_bms(self, work: Work, error: SyncError) -> SyncError:
@@ -364,7 +345,7 @@ class Acting:
         user = job.link.user_id
         if isinstance(job, TakeOver):
             self.finding.unlearn(error.record_id, job.keys)
-            self._give_back([job.link])
+            give_back(self.links, [job.link])
         else:
             keys = [key(job.link.address)] if job.link.address else []
             if user in work.users:

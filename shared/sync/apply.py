@@ -26,8 +26,8 @@ from shared.core.decision import (
     Step,
     TakeOut,
     Wait,
-    first_step,
 )
+from shared.core.employee_decision import AnyStep, EmployeeStep, next_step
 from shared.core.fields import wanted_contact
 from shared.core.matching import addresses
 from shared.core.messages import UserDelta, encode_user_delta
@@ -60,6 +60,8 @@ from shared.ports import (
 from shared.sync import troubles
 from shared.sync.acting import Acting
 from shared.sync.contact_jobs import Change, Deactivate, EndMove, Job
+from shared.sync.employee_acting import EmployeeActing
+from shared.sync.employee_gathering import GatherEmployees
 from shared.sync.finding import Sought
 from shared.sync.holding import Holding
 from shared.sync.holding_back import HoldingBack
@@ -67,6 +69,7 @@ from shared.sync.outcomes import Outcomes
 from shared.sync.pacing import Pacing
 from shared.sync.seeking import Seeking
 from shared.sync.work import LOOK_AGAIN, PARKED, Told, Work, wait_for_lock
+from shared.sync.worklist import WorkOff
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +93,9 @@ class Apply:
     holding: Holding
     seeking: Seeking
     acting: Acting
+    employees: GatherEmployees
+    employee_acting: EmployeeActing
+    work_off: WorkOff
     outcomes: Outcomes
     pacing: Pacing
     now: Now
@@ -111,6 +117,8 @@ class Apply:
         work = self._work(connection, delta, queue)
         try:
             self._run(work)
+            if delta.sync and work.employees:
+                self.work_off.look(connection.id)  # after a full sync too (R26)
         except SyncError as error:
             self.outcomes.all_later(work, error)
         self.outcomes.report(work)
@@ -132,11 +140,7 @@ class Apply:
             connection=connection,
             delta=delta,
             queue=queue,
-            rules=[
-                rule
-                for rule in self.rules.live(connection.id, connection.live_rules)
-                if rule.record_type is RecordType.CONTACT
-            ],
+            rules=self.rules.live(connection.id, connection.live_rules),
             directory=self.directories.open(connection),
             until=self.now() + (_FRESH_SLICE if queue == FRESH else _BULK_SLICE),
             now=self.now,
@@ -144,8 +148,11 @@ class Apply:
 
     def _run(self, work: Work) -> None:
         looks = self._gather(work)
-        steps = self.holding_back.of(work, self._still_theirs(work, self._decide(work, looks)))
-        self.acting.act(work, self._jobs(work, steps))
+        decided = self.employees.withdraw(work, self._decide(work, looks))
+        steps = self.holding_back.of(work, self._still_theirs(work, decided))
+        contacts, employees = _apart(steps)
+        self.acting.act(work, self._jobs(work, contacts))
+        self.employee_acting.act(work, employees)
 
     # --- gather ------------------------------------------------------------------------------
 
@@ -177,25 +184,30 @@ class Apply:
 
     # --- decide ------------------------------------------------------------------------------
 
-    def _decide(self, work: Work, looks: dict[UserId, Look]) -> dict[UserId, Step]:
+    def _decide(self, work: Work, looks: dict[UserId, Look]) -> dict[UserId, AnyStep]:
         doubtful = self._doubtful(work, looks)
         unreadable = self._unreadable(work, doubtful) if doubtful else frozenset()
-        steps: dict[UserId, Step] = {}
+        placements: dict[UserId, Placement] = {}
         for user, look in looks.items():
-            placement: Placement | None = None
             if look.user is not None:
                 work.users[user] = look.user
                 membership = Membership(look.member_of, look.direct, unreadable)
-                placement = place(look.user, membership, work.rules)
+                placements[user] = place(look.user, membership, work.rules)
                 work.wanted[user] = wanted_contact(look.user, work.connection.email_source)
-            steps[user] = first_step(
-                placement,
+        by_api = self.employees.wanted(work, placements)
+        return {
+            user: next_step(
+                placements.get(user),
                 work.wanted.get(user),
+                work.employees.get(user),
                 work.links.get(user),
                 on_leave=work.connection.on_leave,
                 match_scope=work.connection.match_scope,
+                by_api=by_api,
             )
-        return steps
+            for user in looks
+            if user not in work.later
+        }
 
     def _doubtful(self, work: Work, looks: dict[UserId, Look]) -> set[GroupId]:
         """Groups whose absence would make somebody leave or move: are they there at all? (R22)"""
@@ -228,7 +240,7 @@ class Apply:
             )
         return frozenset(bad)
 
-    def _still_theirs(self, work: Work, steps: dict[UserId, Step]) -> dict[UserId, Step]:
+    def _still_theirs(self, work: Work, steps: dict[UserId, AnyStep]) -> dict[UserId, AnyStep]:
         """Who comes back gets his record again, unless it has passed to another user (R19)."""
         back = {
             user: step
@@ -370,6 +382,20 @@ class Apply:
                 claim=None,
             )
         ]
+
+
+def _apart(
+    steps: dict[UserId, AnyStep],
+) -> tuple[dict[UserId, Step], dict[UserId, EmployeeStep]]:
+    """What contacts need, or nobody; and what employees need."""
+    contacts: dict[UserId, Step] = {}
+    employees: dict[UserId, EmployeeStep] = {}
+    for user, step in steps.items():
+        if isinstance(step, EmployeeStep):
+            employees[user] = step
+        else:
+            contacts[user] = step
+    return contacts, employees
 
 
 def _nothing_waits(link: Link, step: Nothing | Wait) -> Iterable[Link]:

@@ -23,6 +23,7 @@ from shared.core.model import (
     LocationId,
     MappingRule,
     RecordId,
+    RecordType,
 )
 from shared.core.phones import EntryStep
 from shared.errors import DecideAgain, Rejected, TryLater
@@ -199,6 +200,7 @@ class ContactJobs:
         link = replace(
             job.link,
             state=LinkState.ACTIVE,
+            record_type=RecordType.CONTACT,
             record_id=record_id,
             account_id=job.account_id,
             rule_id=job.rule.id,
@@ -208,6 +210,7 @@ class ContactJobs:
             written=written,
             reason=job.reason,
             old_record_id=job.leaving,
+            old_record_type=job.link.record_type,
         )
         # The contact exists from here on: whatever fails now must not make another one.
         link, more = self._finish_creation(link, wanted, before_write)
@@ -284,6 +287,9 @@ class ContactJobs:
         if not any(key(entry.address) in job.keys for entry in record.emails):
             raise NoLongerMatches(record)
         moves_in = not job.elsewhere
+        # An employee's id says nothing about contacts.
+        was_contact = job.link.record_type is RecordType.CONTACT
+        stays = job.leaving is None or (was_contact and job.leaving == job.record_id)
         changes = contact_changes(
             record,
             job.wanted,
@@ -300,6 +306,7 @@ class ContactJobs:
         link = replace(
             job.link,
             state=LinkState.ACTIVE,
+            record_type=RecordType.CONTACT,
             record_id=job.record_id,
             account_id=record.account_id,
             rule_id=job.rule.id,
@@ -308,10 +315,11 @@ class ContactJobs:
             fingerprint=job.wanted.fingerprint,
             written=changes.written,
             reason=job.reason,
-            old_record_id=job.leaving if job.leaving != job.record_id else None,
+            old_record_id=None if stays else job.leaving,
+            old_record_type=job.link.record_type,
         )
         link, moved = self._take_out_old(link, before_write)
-        kind = "merge" if job.leaving in (None, job.record_id) else "move"
+        kind = "merge" if stays else "move"
         shown = _after(record, job.wanted)
         return Done(link, kind, job.reason, changes.shown, (*notes, *moved), shown)
 
@@ -407,8 +415,8 @@ class ContactJobs:
 
     def _take_out_old(self, link: Link, before_write: BeforeWrite) -> tuple[Link, list[str]]:
         """Second half of a move: the old contact goes once the new one exists (R17)."""
-        if link.old_record_id is None:
-            return link, []
+        if link.old_record_id is None or link.old_record_type is RecordType.EMPLOYEE:
+            return link, []  # an employee is not written by these calls: decided next (R18)
         try:
             old = self.bms.contact(link.old_record_id)
             if old is not None and old.is_active:

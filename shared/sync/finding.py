@@ -191,7 +191,8 @@ class FindRecords:
             return False
         if link.claim is not None:
             return True  # a worker is about to write it, or died over it
-        return link.record_id == record and link.state is LinkState.ACTIVE
+        is_his = link.record_type is RecordType.CONTACT and link.record_id == record
+        return is_his and link.state is LinkState.ACTIVE
 
 
 def creating_elsewhere(

@@ -36,6 +36,7 @@ from shared.core.model import (
 )
 from shared.core.rules import Placement, in_order, refusal, version_of
 from shared.core.signin_trouble import SIGN_IN_CODES
+from shared.core.worklist import ItemKind, kind_of
 from shared.errors import SyncError, TryLater
 from shared.ports import (
     BULK,
@@ -183,11 +184,7 @@ class FullSync:
         self, connection: Connection, directory: Directory, *, patient: bool
     ) -> tuple[list[MappingRule], frozenset[GroupId]]:
         """Make the edited rules the live ones, with what Entra says of their groups now (R5)."""
-        rules = [
-            rule
-            for rule in self.rules.edited(connection.id)
-            if rule.record_type is RecordType.CONTACT
-        ]
+        rules = self.rules.edited(connection.id)
         found = directory.groups(sorted({rule.group_id for rule in rules})) if rules else {}
         checked: list[MappingRule] = []
         for rule in rules:
@@ -299,6 +296,11 @@ class FullSync:
             fingerprint=wanted.fingerprint,
             reasons=(NO_ADDRESS, NO_NAME, f"{NO_ADDRESS}; the record stays as it is"),
         )
+        if rule.record_type is RecordType.EMPLOYEE or (
+            link is not None and link.record_type is RecordType.EMPLOYEE
+        ):
+            self._compare_employee(run, rule, user.id, link)
+            return
         step = first_step(
             Placement(rule, "", True, run.unknown, ()),
             wanted,
@@ -322,6 +324,20 @@ class FullSync:
                 return
         self._queue(run, user.id)
 
+    def _compare_employee(
+        self, run: _Run, rule: MappingRule, user_id: UserId, link: Link | None
+    ) -> None:
+        """Employees are few, and what they should be rests on more than a list of members shows."""
+        changes_type = link is not None and link.record_type is not rule.record_type
+        if changes_type and link is not None and link.record_id is not None:
+            if link.hold is HoldMark.REFUSED:
+                run.unchanged += 1
+                return
+            if link.state is LinkState.ACTIVE and not link.task:
+                _leaves(run, link, counts=True)  # with the leavers (R18, R20)
+                return
+        self._queue(run, user_id)
+
     def _compare_the_rest(self, run: _Run) -> None:
         """Members that no rule takes, and people who are in no mapped group any more."""
         deactivates = run.connection.on_leave != "keep"
@@ -333,6 +349,8 @@ class FullSync:
             if link is not None and link.record_id is not None:
                 if _stays_to_be_taken_out(link):
                     _leaves(run, link, counts=deactivates)
+                elif _is_to_leave_by_worklist(link):
+                    self._queue(run, user_id)
                 else:
                     run.unchanged += 1
             elif (
@@ -344,7 +362,7 @@ class FullSync:
             else:
                 self._queue(run, user_id)
         for link in run.digests.left(run.rules):
-            if link.record_id is None:
+            if link.record_id is None or _is_to_leave_by_worklist(link):
                 self._queue(run, link.user_id)
             elif _stays_to_be_taken_out(link) and link.rule_id not in run.unknown:
                 _leaves(run, link, counts=deactivates and link.rule_id not in run.gone)
@@ -389,7 +407,13 @@ def _stays_to_be_taken_out(link: Link) -> bool:
     Who waits in a hold is looked at too, so that nobody waits whom no hold lists (R20).
     """
     active = link.state is LinkState.ACTIVE or link.old_record_id is not None
-    return active and link.hold is not HoldMark.REFUSED
+    return active and not _is_to_leave_by_worklist(link) and link.hold is not HoldMark.REFUSED
+
+
+def _is_to_leave_by_worklist(link: Link) -> bool:
+    """He was counted when he was put there (R20, R26)."""
+    is_employee = link.record_type is RecordType.EMPLOYEE
+    return is_employee and kind_of(link.task) is ItemKind.DEACTIVATE
 
 
 def _leaves(run: _Run, link: Link, *, counts: bool) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.core.decision import Hold, Seek, Step, TakeOut, Wait
+from shared.core.decision import Hold, TakeOut, Wait
+from shared.core.employee_decision import AnyStep, TakeOutEmployee, takes_out
 from shared.core.model import HoldMark, UserId
 from shared.ports import HeldUser
 from shared.sync.holding import Holding
@@ -20,13 +21,11 @@ class HoldingBack:
     leavers: CountLeavers
     holding: Holding
 
-    def of(self, work: Work, steps: Mapping[UserId, Step]) -> dict[UserId, Step]:
+    def of(self, work: Work, steps: Mapping[UserId, AnyStep]) -> dict[UserId, AnyStep]:
         """The steps of one message, leavers and movers counted together."""
         after = dict(steps)
         leaving = {
-            user: step.reason
-            for user, step in steps.items()
-            if isinstance(step, TakeOut | Seek) and _takes_out(step)
+            user: reason for user, step in steps.items() if (reason := takes_out(step)) is not None
         }
         held: list[UserId] = []
         waiting: list[UserId] = []
@@ -65,9 +64,5 @@ class HoldingBack:
         )
 
 
-def _must_wait(step: Step) -> bool:
-    return isinstance(step, TakeOut) and step.must_wait
-
-
-def _takes_out(step: TakeOut | Seek) -> bool:
-    return isinstance(step, TakeOut) or step.leaving is not None
+def _must_wait(step: AnyStep) -> bool:
+    return isinstance(step, TakeOut | TakeOutEmployee) and step.must_wait

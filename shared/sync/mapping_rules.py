@@ -25,6 +25,7 @@ from shared.core.rules import in_order
 from shared.errors import BadInput, BadInputs, SyncError
 from shared.ports import Bms, BmsSettingsStore, Connections, Directories, NewId, Now, Rules
 from shared.sync.connections import existing
+from shared.sync.employee_defaults import CheckEmployeeIds
 from shared.sync.group_check import group_refusal, with_group
 from shared.sync.new_id import new_id
 from shared.sync.re_evaluation import ReEvaluation
@@ -90,7 +91,7 @@ class MappingRules:
         _refuse_twin(rule, others)
         self.rules.put(rule)
         self.re_evaluation.order(connection.id, gather=True)
-        return Saved(rule, _shadows(rule, others))
+        return Saved(rule, (*_left_out(wish), *_shadows(rule, others)))
 
     def change(self, rule_id: str, wish: RuleWish) -> Saved:
         """The rule replaced by this one; it keeps its id and its age."""
@@ -110,7 +111,7 @@ class MappingRules:
         if rule != before:
             self.rules.put(rule)
             self.re_evaluation.order(connection.id, gather=True)
-        return Saved(rule, _shadows(rule, others))
+        return Saved(rule, (*_left_out(wish), *_shadows(rule, others)))
 
     def remove(self, rule_id: str) -> None:
         """The rule is gone; everybody it touched is looked at again."""
@@ -199,6 +200,7 @@ class MappingRules:
     def _rule(
         self, connection: Connection, wish: RuleWish, before: MappingRule | None
     ) -> MappingRule:
+        of_contacts = wish.record_type is RecordType.CONTACT  # employees belong to no customer
         rule = MappingRule(
             id=before.id if before else RuleId(self.new_id()),
             connection_id=connection.id,
@@ -206,8 +208,8 @@ class MappingRules:
             order=wish.order,
             record_type=wish.record_type,
             created_at=before.created_at if before else self.now(),
-            account_id=None if wish.account_id is None else AccountId(wish.account_id),
-            location_id=None if wish.location_id is None else LocationId(wish.location_id),
+            account_id=AccountId(wish.account_id) if wish.account_id and of_contacts else None,
+            location_id=LocationId(wish.location_id) if wish.location_id and of_contacts else None,
             include_nested=wish.include_nested,
             include_guests=wish.include_guests,
             blocked_users=wish.blocked_users,
@@ -230,19 +232,17 @@ class MappingRules:
         groups: Mapping[GroupId, EntraGroup | SyncError | None],
         accounts: dict[int, Account | None],
     ) -> list[BadInput]:
-        if rule.record_type is RecordType.EMPLOYEE:
-            return [
-                BadInput(
-                    422,
-                    "Employee rules are not available yet: BMS's public API offers no way to "
-                    'write employees. Choose "contact".',
-                    field="recordType",
-                )
-            ]
         if before is not None and not rule.enabled:
             return []  # a rule must be possible to switch off, whatever became of its group
-        found = [self._group_problem(rule, before, groups), self._account_problem(rule, accounts)]
-        return [each for each in found if each is not None]
+        group = self._group_problem(rule, before, groups)
+        found = [] if group is None else [group]
+        if rule.record_type is RecordType.EMPLOYEE:
+            return found + CheckEmployeeIds(self.bms).problems(rule.employee, "employee.")
+        if rule.employee:
+            sentence = 'employee is for employee rules: leave it out, or choose "employee".'
+            found.append(BadInput(422, sentence, field="employee"))
+        place = self._account_problem(rule, accounts)
+        return found if place is None else [*found, place]
 
     def _group_problem(
         self,
@@ -334,15 +334,25 @@ def _takes(rule: MappingRule) -> tuple[bool, bool, bool]:
     return rule.include_nested, rule.include_guests, rule.blocked_users == "sync"
 
 
+def _left_out(wish: RuleWish) -> tuple[str, ...]:
+    """What says nothing in an employee rule."""
+    if wish.record_type is RecordType.CONTACT or not (wish.account_id or wish.location_id):
+        return ()
+    return (
+        "An employee belongs to no account: accountId and locationId were left out. His own "
+        "location comes from the Employee Defaults or from employee.locationId.",
+    )
+
+
+def _does(rule: MappingRule) -> tuple[object, ...]:
+    place = (rule.account_id, rule.location_id, tuple(sorted(rule.employee.items())))
+    return rule.group_id, rule.record_type, place, _takes(rule)
+
+
 def _refuse_twin(rule: MappingRule, others: Sequence[MappingRule]) -> None:
     """The same people to the same place twice is a slip, never a wish."""
     for other in others:
-        if (rule.group_id, rule.account_id, rule.location_id, _takes(rule)) == (
-            other.group_id,
-            other.account_id,
-            other.location_id,
-            _takes(other),
-        ):
+        if _does(rule) == _does(other):
             raise BadInput(
                 409,
                 f"There is a rule already that does the same with this group ({other.id}, Order "

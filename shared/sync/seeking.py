@@ -166,7 +166,8 @@ class Seeking:
             sentence = "The user whose record was chosen is being written just now."
             work.later[one.user_id] = TryLater(sentence, wait, counts=False)
             return False
-        if link is not None and link.record_id == record_id:
+        holds = link is not None and link.record_type is RecordType.CONTACT
+        if link is not None and holds and link.record_id == record_id:
             reason = "a person gave this record to another user"
             saved = self.links.save(
                 [

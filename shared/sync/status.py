@@ -22,6 +22,7 @@ from shared.ports import (
     SweepState,
 )
 from shared.sync.itglue_settings import ItGlueStanding, ManageItGlue
+from shared.sync.worklist import Page, WorkOff
 
 WINDOW = timedelta(hours=24)
 MOST_ROWS = 2000  # of activity, newest first; the reply says when there were more
@@ -82,7 +83,8 @@ class Status:
     credentials: tuple[Credential, ...]
     bms_is_set: bool
     itglue: ItGlueStanding
-    budget: tuple[EndpointBudget, ...] = ()
+    budget: tuple[EndpointBudget, ...]
+    employees: Page  # the worklist with its licences, and how employees are written (R26)
 
 
 @dataclass
@@ -121,6 +123,7 @@ class ReadStatus:
     budget: Budget
     now: Now
     itglue: ManageItGlue
+    worklist: WorkOff
 
     def read(self) -> Status:
         """How it goes now."""
@@ -142,6 +145,7 @@ class ReadStatus:
             bms_is_set=self.bms_settings.get() is not None,
             itglue=itglue,
             budget=tuple(self.budget.view()),
+            employees=self.worklist.open_items(),
         )
 
     def _freshness(self, now: datetime) -> Freshness:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from shared.core.employee_fields import WantedEmployee
 from shared.core.fields import WantedContact
 from shared.core.messages import UserDelta
 from shared.core.model import (
@@ -73,6 +74,7 @@ class Work:
     owners: dict[UserId, Owner | None] = field(default_factory=dict)  # of who returns
     users: dict[UserId, EntraUser] = field(default_factory=dict)
     wanted: dict[UserId, WantedContact] = field(default_factory=dict)
+    employees: dict[UserId, WantedEmployee] = field(default_factory=dict)
     activities: list[Activity] = field(default_factory=list)
     wrote: bool = False  # BMS took at least one job
 

@@ -344,3 +344,13 @@ def test_pages_of_999_users_are_read_quickly(wire: Wire) -> None:
 
     assert len(page) == 999
     assert time.process_time() - began < 0.25
+
+
+def test_managers_are_read_for_many_at_once_and_nobody_is_none(wire: Wire) -> None:
+    boss = wire.entra.add_user(wire.tenant, "boss@contoso.test")
+    ada = wire.entra.add_user(wire.tenant, "ada@contoso.test", manager=boss)
+    ben = wire.entra.add_user(wire.tenant, "ben@contoso.test")
+
+    found = wire.directories.open(wire.connection()).managers([UserId(ada), UserId(ben)])
+
+    assert found == {ada: boss, ben: None}

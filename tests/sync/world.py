@@ -21,9 +21,11 @@ from infra.local.bms.process import BmsProcess
 from shared.adapters.bms import BmsApi
 from shared.adapters.bms_budget import BmsBudget, SavedLimit
 from shared.adapters.bms_session import BmsSession
+from shared.adapters.bms_v1 import EmployeesV1
 from shared.adapters.http_session import PooledSession
 from shared.adapters.store_connections import TableConnections, TableRules
 from shared.adapters.store_decisions import TableConflicts, TableHolds
+from shared.adapters.store_employees import TableEmployeeDefaults, TableWorklist
 from shared.adapters.store_index import TableAddressIndex
 from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns
 from shared.adapters.store_people import TableLinks, TableOwners
@@ -54,6 +56,11 @@ from shared.sync.acting import Acting, Hands
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.apply import Apply
 from shared.sync.contact_jobs import ContactJobs
+from shared.sync.employee_acting import EmployeeActing
+from shared.sync.employee_by_api import EmployeesByApi
+from shared.sync.employee_choices import EmployeeChoices
+from shared.sync.employee_gathering import GatherEmployees
+from shared.sync.employee_planning import PlanEmployees
 from shared.sync.finding import FindRecords
 from shared.sync.full_sync import FullSync
 from shared.sync.holding import Holding
@@ -62,7 +69,9 @@ from shared.sync.itglue_queue import QueueForItGlue
 from shared.sync.leavers import CountLeavers
 from shared.sync.outcomes import Outcomes
 from shared.sync.pacing import Pacing
+from shared.sync.reports import Reports
 from shared.sync.seeking import Seeking
+from shared.sync.worklist import WorkOff
 from tests.builders import CONNECTION, a_connection, a_group, a_group_id, a_rule, a_user
 from tests.fakes import (
     Clock,
@@ -89,6 +98,8 @@ WRITES = frozenset(
         "windows": ("save",),
         "bms": ("create_contact", "patch_contact", "change_emails", "change_phones"),
         "queues": ("send",),
+        "worklist": ("put", "change", "remove"),
+        "writer": ("create", "change"),
     }.items()
     for method in methods
 )
@@ -200,6 +211,49 @@ class Worker:
         finding = FindRecords(self.index, self.owners, self.links, self.bms)
         self.holding = Holding(self.connections, self.holds, self.links, self.queues, clock)
         self.itglue = QueueForItGlue(world.itglue_settings, self.queues, clock)
+        self.defaults = tapped("defaults", TableEmployeeDefaults(storage))
+        self.worklist = tapped("worklist", TableWorklist(storage))
+        writer = EmployeesV1(PooledSession(), world.bms_settings, world.vault, budget, clock)
+        self.writer = tapped("writer", writer)
+        planning = PlanEmployees(self.links, self.owners, clock)
+        reports = Reports(self.links, self.queues, clock)
+        self.work_off = WorkOff(
+            connections=self.connections,
+            links=self.links,
+            owners=self.owners,
+            log=self.log,
+            worklist=self.worklist,
+            defaults=self.defaults,
+            bms=self.bms,
+            planning=planning,
+            reports=reports,
+            queues=self.queues,
+            now=clock,
+        )
+        employee_acting = EmployeeActing(
+            connections=self.connections,
+            links=self.links,
+            owners=self.owners,
+            log=self.log,
+            worklist=self.worklist,
+            defaults=self.defaults,
+            bms_settings=world.bms_settings,
+            bms=self.bms,
+            planning=planning,
+            choices=EmployeeChoices(
+                self.links,
+                self.owners,
+                self.conflicts,
+                self.worklist,
+                planning,
+                self.queues,
+                clock,
+            ),
+            by_api=EmployeesByApi(self.bms, self.writer, self.worklist, clock),
+            reports=reports,
+            holding=self.holding,
+            now=clock,
+        )
         hands = Hands(ContactJobs(self.bms), world.pool)
         self.apply = Apply(
             connections=self.connections,
@@ -231,6 +285,9 @@ class Worker:
                 leavers=hands,
                 now=clock,
             ),
+            employees=GatherEmployees(self.defaults, self.worklist, self.links, self.bms, clock),
+            employee_acting=employee_acting,
+            work_off=self.work_off,
             outcomes=Outcomes(
                 self.connections, self.log, self.runs, self.failures, self.queues, clock
             ),
@@ -267,7 +324,9 @@ class World:
         self.clock = Clock(datetime.now(UTC).replace(microsecond=0))
         self.inbox = Inbox(self.clock)
         self.pool = ThreadPoolExecutor(16)
-        settings = BmsSettings(api_url=bms.url, tenant=TENANT, user_name=USER, version="1")
+        settings = BmsSettings(
+            api_url=bms.url, gateway_url=bms.url, tenant=TENANT, user_name=USER, version="1"
+        )
         self.bms_settings = FakeBmsSettings(settings)
         self.vault = FakeVault({BMS_PASSWORD: PASSWORD})
         self.itglue_settings = FakeItGlueSettings()

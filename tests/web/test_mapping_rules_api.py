@@ -73,7 +73,6 @@ def test_the_group_stays_unverified_while_the_connection_is_a_draft() -> None:
         ({"order": "1"}, "order", "a whole number"),
         ({"order": 1.5}, "order", "a whole number"),
         ({"recordType": "person"}, "recordType", '"contact" or "employee"'),
-        ({"recordType": "employee"}, "recordType", "not available yet"),
         ({"accountId": None}, "accountId", "is missing"),
         ({"accountId": 99}, "accountId", "no account in BMS"),
         ({"accountId": 0}, "accountId", "from 1"),

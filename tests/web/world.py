@@ -24,6 +24,8 @@ from shared.ports import BMS_PASSWORD, SignInStart, application_key
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
+from shared.sync.employee_defaults import CheckEmployeeIds, ManageEmployeeDefaults
+from shared.sync.employee_planning import PlanEmployees
 from shared.sync.holding import Holding
 from shared.sync.itglue_organizations import ItGlueOrganizations
 from shared.sync.itglue_queue import QueueForItGlue
@@ -34,9 +36,11 @@ from shared.sync.pacing import Pacing
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.records import Records
 from shared.sync.replaying import Replaying
+from shared.sync.reports import Reports
 from shared.sync.status import Health, ReadStatus
 from shared.sync.users import Users
 from shared.sync.work import Told
+from shared.sync.worklist import WorkOff
 from shared.web.api.all_routes import admin_api
 from shared.web.http import Reply, request_from
 from tests.fakes import (
@@ -61,6 +65,12 @@ from tests.fakes import (
     counted,
 )
 from tests.fakes_bms import FakeBms, an_account
+from tests.fakes_employees import (
+    FakeEmployeeDefaults,
+    FakeEmployeeWriter,
+    FakeOwners,
+    FakeWorklist,
+)
 from tests.fakes_itglue import FakeItGlue, FakeItGlueMemory, FakeItGlueSettings, FakePassedOn
 
 TOKEN = "a-token-of-the-admin"
@@ -167,6 +177,10 @@ class World:
     glue_settings: FakeItGlueSettings = field(default_factory=FakeItGlueSettings)
     glue_memory: FakeItGlueMemory = field(default_factory=FakeItGlueMemory)
     passed_on: FakePassedOn = field(default_factory=FakePassedOn)
+    owners: FakeOwners = field(default_factory=FakeOwners)
+    employee_defaults: FakeEmployeeDefaults = field(default_factory=FakeEmployeeDefaults)
+    worklist: FakeWorklist = field(default_factory=FakeWorklist)
+    writer: FakeEmployeeWriter = field(default_factory=FakeEmployeeWriter)
     subscriptions: FakeSubscriptions = field(default_factory=FakeSubscriptions)
     sync_one: FakeSyncOne = field(default_factory=FakeSyncOne)
     schema: FakeSchema = field(default_factory=FakeSchema)
@@ -226,6 +240,19 @@ class World:
             self.clock,
             counted("g"),
         )
+        self.work_off = WorkOff(
+            connections=self.connections,
+            links=self.links,
+            owners=self.owners,
+            log=self.activity,
+            worklist=self.worklist,
+            defaults=self.employee_defaults,
+            bms=self.bms,
+            planning=PlanEmployees(self.links, self.owners, self.clock),
+            reports=Reports(self.links, self.queues, self.clock),
+            queues=self.queues,
+            now=self.clock,
+        )
         self.health = Health(self.bms_settings, self.clock)
         self.api = admin_api(
             self.settings,
@@ -242,6 +269,19 @@ class World:
                 counted("v"),
             ),
             itglue=self.itglue,
+            employee_defaults=ManageEmployeeDefaults(
+                self.employee_defaults,
+                self.worklist,
+                self.bms,
+                self.bms_settings,
+                self.writer,
+                self.connections,
+                self.rules,
+                CheckEmployeeIds(self.bms),
+                ReEvaluation(self.connections, self.queues, self.clock),
+                self.clock,
+            ),
+            worklist=self.work_off,
             users=Users(
                 self.connections,
                 self.directories,
@@ -264,6 +304,7 @@ class World:
                 self.budget,
                 self.clock,
                 self.itglue,
+                self.work_off,
             ),
             health=self.health,
             activity=self.activity,

@@ -12,6 +12,7 @@ from shared.ports.schema import Schema
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
+from shared.sync.employee_defaults import ManageEmployeeDefaults
 from shared.sync.holding import Holding
 from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.mapping_rules import MappingRules
@@ -21,12 +22,14 @@ from shared.sync.replaying import Replaying
 from shared.sync.restoring import BackUp
 from shared.sync.status import Health, ReadStatus
 from shared.sync.users import Users
+from shared.sync.worklist import WorkOff
 from shared.web.api.activity import ActivityApi
 from shared.web.api.backup import BackUpApi
 from shared.web.api.backup_sections import bms_section
 from shared.web.api.bms import BmsApi
 from shared.web.api.connect import ConnectApi, Connecting
 from shared.web.api.connections import ConnectionsApi
+from shared.web.api.employees import EmployeesApi
 from shared.web.api.itglue import ItGlueApi
 from shared.web.api.mapping_rules import MappingRulesApi
 from shared.web.api.records import RecordsApi
@@ -50,6 +53,8 @@ def admin_api(
     rules: MappingRules,
     bms: ManageBms,
     itglue: ManageItGlue,
+    employee_defaults: ManageEmployeeDefaults,
+    worklist: WorkOff,
     users: Users,
     records: Records,
     holding: Holding,
@@ -75,6 +80,7 @@ def admin_api(
             *MappingRulesApi(rules).routes(),
             *BmsApi(bms).routes(),
             *ItGlueApi(itglue).routes(),
+            *EmployeesApi(employee_defaults, worklist).routes(),
             *UsersApi(users).routes(),
             *RecordsApi(records).routes(),
             *WaitingApi(holding, choosing, replaying, records).routes(),

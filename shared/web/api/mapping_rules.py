@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from shared.core.model import MappingRule, RecordType
 from shared.errors import BadInput, BadInputs
+from shared.sync.employee_defaults import NAMES
 from shared.sync.mapping_rules import MappingRules, RuleWish
 from shared.web.api.shapes import BmsId, Guid, Paged, Shown, Strict, Text, utc
 from shared.web.bodies import read_body
@@ -56,7 +57,7 @@ class RuleBody(Strict):
 
     def wish(self) -> RuleWish:
         """What the caller wants."""
-        given = msgspec.to_builtins(self.employee) if self.employee else {}
+        given = {name: getattr(self.employee, name) for name in NAMES} if self.employee else {}
         return RuleWish(
             group_id=self.group_id,
             order=self.order,
@@ -139,7 +140,7 @@ def shown(rule: MappingRule, notes: tuple[str, ...] = ()) -> RuleShown:
         include_guests=rule.include_guests,
         blocked_users=rule.blocked_users,
         enabled=rule.enabled,
-        employee=dict(rule.employee) or None,
+        employee={NAMES[name]: value for name, value in rule.employee.items()} or None,
         created_at=utc(rule.created_at),
         notes=list(notes),
     )

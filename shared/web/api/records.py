@@ -19,7 +19,10 @@ class RecordsQuery(Search):
 
     connection_id: Text | None = None
     state: (
-        Literal["pending", "active", "inactive", "kept", "skipped", "conflict", "failed"] | None
+        Literal[
+            "pending", "active", "inactive", "kept", "skipped", "conflict", "failed", "worklist"
+        ]
+        | None
     ) = None
 
 

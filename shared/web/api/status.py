@@ -86,6 +86,16 @@ class ItGlueShown(Shown):
     accounts_without_organization: int
 
 
+class EmployeesShown(Shown):
+    """How employees are written, and what waits on the worklist (R26)."""
+
+    mode: str
+    fell_back: str | None
+    open_items: int
+    licences_needed: int
+    licences_freed: int
+
+
 class StatusShown(Shown):
     """Everything at a glance."""
 
@@ -98,6 +108,7 @@ class StatusShown(Shown):
     credentials: list[CredentialShown]
     budget: list[BudgetShown]
     it_glue: ItGlueShown
+    employees: EmployeesShown
 
 
 def _freshness(figures: Freshness) -> FreshnessShown:
@@ -204,6 +215,13 @@ class StatusApi:
                     for each in now.budget
                 ],
                 it_glue=_itglue(now.itglue, now.backlog.get(ITGLUE, 0)),
+                employees=EmployeesShown(
+                    mode=now.employees.mode,
+                    fell_back=now.employees.fell_back or None,
+                    open_items=len(now.employees.items),
+                    licences_needed=now.employees.licences.needed,
+                    licences_freed=now.employees.licences.freed,
+                ),
             )
         )
 

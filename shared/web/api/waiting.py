@@ -86,6 +86,7 @@ class ConflictShown(Shown):
     id: str
     connection_id: str
     user_id: str
+    record_type: str
     record_ids: list[int]
     reason: str
     state: str
@@ -340,6 +341,7 @@ def _conflict(conflict: Conflict) -> ConflictShown:
         id=conflict.id,
         connection_id=conflict.connection_id,
         user_id=conflict.user_id,
+        record_type=conflict.record_type.value,
         record_ids=list(conflict.record_ids),
         reason=conflict.reason,
         state=conflict.state,

@@ -1,0 +1,135 @@
+"""Several employees fit, or one who is another user's: a person chooses, once (R9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from shared.core.employee_decision import SeekEmployee
+from shared.core.matching import Ambiguous
+from shared.core.messages import UserDelta, encode_user_delta
+from shared.core.model import LinkState, Origin, RecordId, RecordType, UserId
+from shared.ports import FRESH, Conflict, Conflicts, Links, Now, Owner, Owners, Queues, Worklist
+from shared.sync.employee_planning import LeaveBe, Plan, PlanEmployees, Staff
+from shared.sync.work import Told, Work
+
+
+@dataclass(frozen=True, slots=True)
+class EmployeeChoices:
+    """Conflicts about employees."""
+
+    links: Links
+    owners: Owners
+    conflicts: Conflicts
+    worklist: Worklist
+    planning: PlanEmployees
+    queues: Queues
+    now: Now
+
+    def of(
+        self, work: Work, user: UserId, step: SeekEmployee, found: Ambiguous, staff: Staff
+    ) -> Plan | None:
+        """The plan that a person has chosen for these very employees; else it is a conflict."""
+        known = self.conflicts.get(work.connection.id, user)
+        chosen = (
+            known is not None
+            and known.state == "resolved"
+            and known.record_type is RecordType.EMPLOYEE
+            and set(known.record_ids) == set(found.record_ids)
+        )
+        if known is None or not chosen:
+            self._conflict(work, user, found)
+            return None
+        if known.ignore:
+            self._stays(work, user, "a person chose to leave this user out")
+            return None
+        if known.create or known.chosen is None:
+            return self.planning.create(work, user, step)
+        if known.chosen not in staff.employees:
+            self._conflict(work, user, found)
+            return None
+        self._take_from_former(work, user, known.chosen)
+        planned = self.planning.take_over(work, user, step, staff, known.chosen)
+        if isinstance(planned, LeaveBe):
+            self._stays(work, user, planned.reason)
+            return None
+        return planned if isinstance(planned, Plan) else None
+
+    def _conflict(self, work: Work, user: UserId, found: Ambiguous) -> None:
+        link, now = work.link_of(user), self.now()
+        if link.reason == found.reason and link.claim is None and link.in_conflict:
+            work.told[user] = Told("conflict", found.reason)
+            return
+        state = link.state if link.record_id is not None else LinkState.CONFLICT
+        self.conflicts.put(
+            Conflict(
+                work.connection.id,
+                user,
+                found.record_ids,
+                found.reason,
+                now,
+                record_type=RecordType.EMPLOYEE,
+            )
+        )
+        after = replace(
+            link,
+            state=state,
+            reason=found.reason,
+            in_conflict=True,
+            task="",
+            updated_at=now,
+            claim=None,
+        )
+        if user not in self.links.save([work.named(after)]):
+            work.decide_again(user)
+            return
+        if link.task:
+            self.worklist.remove(work.connection.id, user)
+        notes = (f"employees: {_names(found.record_ids)}",)
+        work.tell(user, "conflict", found.reason, link, notes=notes)
+
+    def _stays(self, work: Work, user: UserId, reason: str) -> None:
+        link = work.link_of(user)
+        work.told[user] = Told("skip", reason)
+        if link.reason == reason:
+            return
+        state = LinkState.SKIPPED if link.record_id is None else link.state
+        after = replace(link, state=state, reason=reason, updated_at=self.now(), claim=None)
+        if user in self.links.save([work.named(after)]):
+            work.tell(user, "skip", reason, link)
+        else:
+            work.decide_again(user)
+
+    def _take_from_former(self, work: Work, user: UserId, record_id: RecordId) -> None:
+        """A person gave this user another one's employee: the other has none from here on."""
+        owner = self.owners.get_many(RecordType.EMPLOYEE, [record_id]).get(record_id)
+        if owner is None or owner == Owner(work.connection.id, user):
+            return
+        link = self.links.get(owner.connection_id, owner.user_id)
+        is_his = link is not None and link.record_type is RecordType.EMPLOYEE
+        if link is not None and is_his and link.record_id == record_id:
+            self.links.save(
+                [
+                    replace(
+                        link,
+                        state=LinkState.PENDING,
+                        record_id=None,
+                        fingerprint="",
+                        written={},
+                        task="",
+                        reason="a person gave this employee to another user",
+                        claim=None,
+                    )
+                ]
+            )
+            self.worklist.remove(owner.connection_id, owner.user_id)
+        self.owners.release(RecordType.EMPLOYEE, record_id, owner)
+        delta = UserDelta(
+            owner.connection_id, (owner.user_id,), Origin.PERSON, signal_at=self.now()
+        )
+        self.queues.send(FRESH, encode_user_delta(delta), timedelta(seconds=5))
+
+
+def _names(record_ids: Sequence[RecordId]) -> str:
+    return ", ".join(str(one) for one in record_ids)
