@@ -92,6 +92,15 @@ def values_of(user: dict[str, Any]) -> Values:
     return Values(first, last, addresses(user)[0], work, user.get("mobilePhone") or "", title)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What a person chose for a user among some contacts: one of them, a new one, or none (R9)."""
+
+    among: frozenset[str]
+    key: str = ""
+    create: bool = False
+
+
 class Oracle:
     """The directory, the rules and BMS as it must be."""
 
@@ -104,18 +113,24 @@ class Oracle:
         self.links: dict[str, Link] = {}
         self.conflicts: set[str] = set()
         self.skipped: set[str] = set()
-        self._made = 0
+        self.choices: dict[str, Choice] = {}
+        self.held: set[str] = set()  # may not leave or move before a person says so (R20)
+        self.made = 0
 
     def settle(self, first: Iterable[str] = ()) -> None:
         """Bring everybody to what the rules say; of users with one address `first` go first."""
+        self.look()
+        self.conflicts, self.skipped = set(), set()
+        for user_id in dict.fromkeys([*first, *self.users, *self.links]):
+            self.decide(user_id)
+
+    def look(self) -> None:
+        """Take users, groups and rules as they are now for what is decided next."""
         self._members: dict[tuple[str, bool], set[str]] = {}
         self._in_order = sorted(
             (rule for rule in self.rules if rule.enabled),
             key=lambda r: (r.order, self.groups[r.group]["createdDateTime"], r.age),
         )
-        self.conflicts, self.skipped = set(), set()
-        for user_id in dict.fromkeys([*first, *self.users, *self.links]):
-            self._decide(user_id)
 
     def winner(self, user_id: str) -> Rule | None:
         """R1, R2, R4: the rule that takes a user."""
@@ -139,8 +154,12 @@ class Oracle:
             self._members[group, nested] = found
         return self._members[group, nested]
 
-    def _decide(self, user_id: str) -> None:
+    def decide(self, user_id: str) -> None:
+        """Bring one user to what the rules say."""
         rule, link = self.winner(user_id), self.links.get(user_id)
+        goes = rule is None or (link is not None and link.rule.account != rule.account)
+        if goes and user_id in self.held:
+            return
         if rule is None:  # R16, R17: deactivated, and nothing else
             if link and link.in_scope:
                 link.in_scope = False
@@ -177,6 +196,12 @@ class Oracle:
                 choice = active or found
                 owner = next((u for u, o in self.links.items() if o.key == choice[0]), user_id)
                 taken = owner != user_id and self.winner(owner) is not None
+                chosen = self.choices.get(user_id)
+                if (len(choice) > 1 or taken) and chosen and chosen.among == set(choice):
+                    if not chosen.key and not chosen.create:
+                        return
+                    key = chosen.key
+                    break
                 if len(choice) > 1 or taken:  # R9
                     self.conflicts.add(user_id)
                     return
@@ -187,8 +212,8 @@ class Oracle:
         if old and (not key or self.contacts[key] is not old):
             old.active = False
         if not key:
-            self._made += 1
-            key = f"new-{self._made}"
+            self.made += 1
+            key = f"new-{self.made}"
             self.contacts[key] = Contact(rule.account, self.main_locations[rule.account])
         self._write(self.contacts[key], values, Values("", "", "", "", "", ""))
         self._locate(self.contacts[key], rule)
