@@ -223,7 +223,8 @@ class BmsBudget:
                 wait = max(wait, budget.free_again(page.spending, limit, self._now(), lane, some))
             wait -= _EARLY
         # A person may raise the limit meanwhile: nobody sleeps through that.
-        wait = min(wait, _LONGEST[lane])
+        paused = account.paused_until is not None and account.paused_until > self._now()
+        wait = wait if paused else min(wait, _LONGEST[lane])
         return Limited(f"{self._words} is used up for the moment.", max(wait, _AT_LEAST))
 
     # --- pausing -------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from shared.core.model import (
     Link,
     LinkState,
     RecordId,
+    RecordType,
     UserId,
 )
 
@@ -147,7 +148,7 @@ def wanted_in_glue(
 
     A record that the link no longer names was left behind by a move: it is inactive (R17).
     """
-    mine = link.record_id == record_id
+    mine = link.record_id == record_id and link.record_type is RecordType.CONTACT
     if link.state not in (LinkState.ACTIVE, LinkState.KEPT, LinkState.INACTIVE):
         return None
     written = link.written

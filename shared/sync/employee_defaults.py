@@ -147,6 +147,32 @@ class ManageEmployeeDefaults:
         notes = (f"{fell_back} The mode stays worklist.",) if fell_back else ()
         return Shown(after, licences(self.worklist.list()), notes)
 
+    def stored(self) -> EmployeeDefaults | None:
+        """As they were saved; None before."""
+        held = self.store.get()
+        return None if held == EmployeeDefaults() else held
+
+    def checked(self, defaults: EmployeeDefaults) -> EmployeeDefaults:
+        """Defaults of a backup as they would be kept; the API mode is switched on by hand alone."""
+        before = self.store.get()
+        by_api = defaults.by_api and before.by_api and bool(defaults.protected)
+        return replace(
+            before,
+            values=dict(defaults.values),
+            protected=defaults.protected,
+            mode="api" if by_api else "worklist",
+        )
+
+    def restore(self, defaults: EmployeeDefaults) -> None:
+        """Defaults of a backup; ids that BMS does not know show when somebody is decided."""
+        before = self.store.get()
+        after = self.store.update(
+            lambda now: replace(
+                now, values=defaults.values, protected=defaults.protected, mode=defaults.mode
+            )
+        )
+        self._re_evaluate(before, after)
+
     def _probe(self) -> str:
         """Why BMS cannot be written by the API; "" when it seems to be possible."""
         try:

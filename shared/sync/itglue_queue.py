@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.core.itglue_messages import PassItem, PassOn, encode_pass_on, pack_items
-from shared.core.model import ConnectionId, Link
+from shared.core.model import ConnectionId, Link, RecordId, RecordType
 from shared.ports import ITGLUE, ItGlueSettingsStore, Now, Queues
 
 _KNOWN_FOR = timedelta(seconds=10)
@@ -57,11 +57,20 @@ class QueueForItGlue:
 
 
 def written_records(before: Link, after: Link) -> Iterator[PassItem]:
-    """The records of one user that a finished job may have written: his, and what he left."""
+    """The contacts of one user that a finished job may have written: his, and what he left.
+
+    Employees are never passed on, and their ids overlap with those of contacts.
+    """
     user = after.user_id
-    if before.old_record_id is not None and after.old_record_id is None:
-        yield PassItem(before.old_record_id, user)
-    if before.record_id is not None and before.record_id != after.record_id:
-        yield PassItem(before.record_id, user, before.account_id)
-    if after.record_id is not None:
-        yield PassItem(after.record_id, user, after.account_id)
+    was, now = _contact(before), _contact(after)
+    old = before.old_record_id if before.old_record_type is RecordType.CONTACT else None
+    if old is not None and after.old_record_id is None:
+        yield PassItem(old, user)
+    if was is not None and was != now:
+        yield PassItem(was, user, before.account_id)
+    if now is not None:
+        yield PassItem(now, user, after.account_id)
+
+
+def _contact(link: Link) -> RecordId | None:
+    return link.record_id if link.record_type is RecordType.CONTACT else None

@@ -113,6 +113,29 @@ class ManageItGlue:
             self.organizations.release()
         return settings
 
+    def checked(self, settings: ItGlueSettings) -> ItGlueSettings:
+        """Settings of a backup as they would be kept; switched on only where IT Glue is on here."""
+        plain = _plain(settings)
+        before = self.store.get()
+        if before is not None and before.api_url != plain.api_url:
+            raise BadInput(
+                409,
+                "apiUrl is another than in use here, and the stored key goes nowhere else: save "
+                "the IT Glue settings themselves, with the key, or leave them out of the file.",
+                field="apiUrl",
+            )
+        return replace(
+            plain,
+            enabled=plain.enabled and before is not None and before.enabled,
+            version=before.version if before is not None else "",
+        )
+
+    def restore(self, settings: ItGlueSettings) -> None:
+        """Settings of a backup; whether the key fits shows when a person switches IT Glue on."""
+        self.store.put(replace(self.checked(settings), version=self.new_version()))
+        self.glue.forget()
+        self.queue.forget()
+
     def _account(self, settings: ItGlueSettings, key: str) -> GlueAccount:
         try:
             return self.glue.check(settings, key)

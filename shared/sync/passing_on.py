@@ -17,7 +17,7 @@ from datetime import timedelta
 
 from shared.core.itglue import ItGlueSettings
 from shared.core.itglue_messages import EVERYBODY, PassItem, PassOn, encode_pass_on
-from shared.core.model import Trouble
+from shared.core.model import RecordType, Trouble
 from shared.errors import DecideAgain, PersonMustAct, SyncError, TryLater
 from shared.ports import (
     ITGLUE,
@@ -155,7 +155,7 @@ class PassingOn:
         items = [
             PassItem(link.record_id, link.user_id, link.account_id)
             for link in links
-            if link.record_id is not None
+            if link.record_id is not None and link.record_type is RecordType.CONTACT
         ]
         # Those of one account together: the contacts of its organization are read once.
         items.sort(key=lambda one: (one.account_id or 0, one.record_id))

@@ -79,7 +79,8 @@ class PassOne:
         if link is None:
             return
         account = item.account_id or (row.account_id if row else None)
-        if link.old_record_id == item.record_id:
+        leaves = link.old_record_type is RecordType.CONTACT
+        if leaves and link.old_record_id == item.record_id:
             # Still to be deactivated in BMS, and queued again then: only its account would be lost.
             if row is None:
                 owner = (link.connection_id, link.user_id)

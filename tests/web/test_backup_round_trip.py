@@ -5,28 +5,33 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.core.itglue import ItGlueSettings, OrganizationId
 from shared.core.model import (
     AccountId,
     BmsSettings,
     Connection,
     ConnectionId,
     ConnectionState,
+    EmployeeDefaults,
     GroupId,
     GroupState,
     HoldLimit,
     LocationId,
     MappingRule,
     Mode,
+    RecordId,
     RecordType,
     RuleId,
 )
 from tests.fakes import START
 from tests.web.backups import (
+    a_file,
     export,
     take_in,
 )
 from tests.web.world import (
     World,
+    a_ready_world,
 )
 
 TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=30)
@@ -114,3 +119,37 @@ def test_import_of_an_export_into_an_empty_installation_exports_the_same_again(
     assert not new.queues.sent
     again = take_in(new, file).body
     assert (again["created"], again["changed"]) == ([], [])
+
+
+def test_it_glue_and_the_employee_defaults_come_back_switched_off() -> None:
+    old = a_ready_world()
+    old.glue_settings.held = ItGlueSettings(
+        True, organizations=((AccountId(5), OrganizationId(7)),)
+    )
+    old.employee_defaults.held = EmployeeDefaults(
+        {"department_id": 101}, frozenset({RecordId(902)}), "api"
+    )
+    new = a_ready_world()
+
+    answer = take_in(new, export(old))
+
+    assert answer.status == 200
+    settings = new.glue_settings.held
+    assert settings is not None
+    assert (settings.enabled, settings.organizations) == (
+        False,
+        old.glue_settings.held.organizations,
+    )
+    kept = new.employee_defaults.held
+    assert (dict(kept.values), sorted(kept.protected)) == ({"department_id": 101}, [902])
+    assert kept.mode == "worklist"
+    assert {one["member"] for one in answer.body["secrets"]} >= {"apiKey"}
+
+
+def test_a_key_of_it_glue_in_the_file_is_refused() -> None:
+    file = a_file(settings={"itglue": {"enabled": False, "apiKey": "ITG.secret"}})
+
+    answer = take_in(a_ready_world(), file)
+
+    assert answer.status == 422
+    assert "ITG.secret" not in str(answer.body)

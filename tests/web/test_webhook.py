@@ -342,7 +342,7 @@ def test_strangers_with_ever_new_ids_cannot_make_it_ask_the_tables_without_end()
     world = play(scene)
 
     assert world.connections.reads <= 40
-    assert set(found) == {202, 503}
+    assert set(found) == {202, 429}
 
 
 def test_users_are_spread_over_messages_of_two_hundred() -> None:

@@ -25,7 +25,11 @@ from shared.sync.users import Users
 from shared.sync.worklist import WorkOff
 from shared.web.api.activity import ActivityApi
 from shared.web.api.backup import BackUpApi
-from shared.web.api.backup_sections import bms_section
+from shared.web.api.backup_sections import (
+    bms_section,
+    employee_defaults_section,
+    itglue_section,
+)
 from shared.web.api.bms import BmsApi
 from shared.web.api.connect import ConnectApi, Connecting
 from shared.web.api.connections import ConnectionsApi
@@ -69,7 +73,11 @@ def admin_api(
 ) -> Api:
     """The admin API over these use cases."""
     # The settings resources that a backup holds besides connections and mapping rules.
-    sections = (bms_section(bms),)
+    sections = (
+        bms_section(bms),
+        itglue_section(itglue),
+        employee_defaults_section(employee_defaults),
+    )
     return _api(
         schema,
         AdminOnly(settings),

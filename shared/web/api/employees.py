@@ -37,6 +37,11 @@ class DefaultsBody(Strict):
     paid_licences: dict[str, int] | None = None
     notes: list[Text] = []
 
+    def values(self) -> dict[str, int]:
+        """The ids that are given, keyed as in the core."""
+        given = {name: getattr(self, name) for name in NAMES}
+        return {name: value for name, value in given.items() if value is not None}
+
 
 class LicencesShown(Shown):
     """Paid licences that the open items come to, counted before anybody is created."""
@@ -192,8 +197,7 @@ class EmployeesApi:
     def put(self, call: Call) -> Reply:
         """PUT /api/employee-defaults."""
         body: DefaultsBody = call.body
-        given = {name: getattr(body, name) for name in NAMES}
-        values = {name: value for name, value in given.items() if value is not None}
+        values = body.values()
         protected = list(dict.fromkeys(body.protected_employee_ids))
         return _defaults(self.defaults.save(values, protected, body.mode))
 

@@ -39,6 +39,18 @@ class ItGlueBody(Strict):
     organizations: Annotated[list[OrganizationBody], Meta(max_length=5000)] = []
     has_api_key: bool | None = None
 
+    def settings(self) -> ItGlueSettings:
+        """The settings that these come to, the key apart."""
+        return ItGlueSettings(
+            enabled=self.enabled,
+            api_url=self.api_url,
+            inactive_contact_type_id=self.inactive_contact_type_id,
+            organizations=tuple(
+                (AccountId(each.account_id), OrganizationId(each.organization_id))
+                for each in self.organizations
+            ),
+        )
+
 
 class OrganizationShown(Shown):
     """A BMS account, and the organization that was chosen for it by hand."""
@@ -158,17 +170,8 @@ class ItGlueApi:
     def put(self, call: Call) -> Reply:
         """PUT /api/settings/itglue."""
         body: ItGlueBody = call.body
-        settings = ItGlueSettings(
-            enabled=body.enabled,
-            api_url=body.api_url,
-            inactive_contact_type_id=body.inactive_contact_type_id,
-            organizations=tuple(
-                (AccountId(each.account_id), OrganizationId(each.organization_id))
-                for each in body.organizations
-            ),
-        )
         key = None if body.api_key is UNSET else (body.api_key or "").strip()
-        return self._shown(self.manage.save(ItGlueWish(settings, key)))
+        return self._shown(self.manage.save(ItGlueWish(body.settings(), key)))
 
     def accounts(self, call: Call) -> Reply:
         """GET /api/itglue/accounts."""
