@@ -137,9 +137,10 @@ async def apply_leavers(msg: func.QueueMessage, context: func.Context) -> None:
 @functions.queue_trigger(arg_name="msg", queue_name=ITGLUE, connection=STORAGE)
 async def pass_to_itglue(msg: func.QueueMessage, context: func.Context) -> None:
     """Contacts that were written to BMS, on to IT Glue (R27)."""
-    message = decode_pass_on(_text(msg))
+    text = _text(msg)
+    message = decode_pass_on(text)
     await _in(
-        app().lanes.itglue, context, lambda: app().passing_on.handle(message), ITGLUE, _text(msg)
+        app().lanes.itglue, context, lambda: app().passing_on.handle(message), ITGLUE, text, ITGLUE
     )
 
 

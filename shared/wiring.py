@@ -231,7 +231,7 @@ def build(settings: Settings) -> App:
         holding=holding,
         seeking=Seeking(links, owners, conflicts, reading, finding, queues, now),
         acting=acting,
-        employees=GatherEmployees(defaults, worklist, links, bms, now),
+        employees=GatherEmployees(connections, defaults, worklist, links, bms, now),
         employee_acting=EmployeeActing(
             connections=connections,
             links=links,
@@ -376,7 +376,15 @@ def build(settings: Settings) -> App:
         worklist=work_off,
         retention=Retention(TableArchive(storage), holding, settings.retention_days, now),
         measure=Measure(
-            connections, sweep_state, activity, queues, failures, budget, exporting, now
+            connections,
+            sweep_state,
+            activity,
+            queues,
+            failures,
+            budget,
+            glue_memory,
+            exporting,
+            now,
         ),
         invocation=telemetry.invocation,
         flush=telemetry.flush,

@@ -44,7 +44,9 @@ class FakeWorklist:
         self.put([item])
         return item
 
-    def remove(self, connection_id: ConnectionId, user_id: UserId) -> None:
+    def remove(
+        self, connection_id: ConnectionId, user_id: UserId, *, etag: str | None = None
+    ) -> None:
         self.held.pop((connection_id, user_id), None)
 
     def lock_address(self, address: str, user_id: UserId, now: datetime, until: datetime) -> bool:
@@ -99,7 +101,13 @@ class FakeEmployeeWriter:
         self.created.append(tuple(fields))
         return RecordId(950 + len(self.created)), ()
 
-    def change(self, record_id: RecordId, fields: Sequence[ToWrite]) -> tuple[str, ...]:
+    def change(
+        self,
+        record_id: RecordId,
+        fields: Sequence[ToWrite],
+        before_write: Callable[[], None],
+    ) -> tuple[str, ...]:
+        before_write()
         if self.refusal:
             raise self.refusal
         return ()

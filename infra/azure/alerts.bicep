@@ -39,7 +39,7 @@ var alerts = [
     name: 'poison-messages'
     severity: 1
     title: 'Messages lie in a poison queue'
-    description: 'Work that failed five times was not turned into a failure that a person can replay.'
+    description: 'Work that failed five times was neither sent back to work nor turned into a failure that a person can replay.'
     // The poison functions empty these queues within seconds: what was there in each of the last
     // five-minute slots is stuck.
     query: '''
@@ -87,10 +87,11 @@ var alerts = [
     name: 'silence'
     severity: 1
     title: 'The app says nothing'
-    description: 'No metric came for 15 minutes: the app does not run, or cannot send its telemetry. Then no other alert can come either.'
+    description: 'Nothing was measured for 15 minutes: the app does not run, cannot read its storage, or cannot send its telemetry. Then no other alert can come either.'
+    // The last figure of a round of the function measure: others come from work that goes on.
     query: '''
       customMetrics
-      | where name startswith 'sync.' and timestamp > ago(15m)
+      | where name == 'sync.bms.budget.used.share' and timestamp > ago(15m)
       | summarize Value = iff(count() == 0, 1.0, 0.0)
     '''
     threshold: 0
@@ -116,13 +117,15 @@ var alerts = [
   {
     name: 'secret-ends'
     severity: 2
-    title: 'A secret ends within 14 days'
-    description: 'A client secret that a connection uses ends soon. When it has ended that customer is not synced any more.'
+    title: 'A secret ends within 14 days, or is refused already'
+    description: 'A secret or sign-in ends soon, or is refused: of a connection, of BMS or of IT Glue. After that nothing is synced there.'
+    // Subscriptions are extended by the app itself and never have more than 28 days.
     query: '''
       customMetrics
       | where name == 'sync.credential.days.left'
+      | where tostring(customDimensions['kind']) != 'subscription'
       | summarize arg_max(timestamp, valueMin) by Kind = tostring(customDimensions['kind'])
-      | summarize Value = 14.0 - coalesce(min(valueMin), 14.0)
+      | summarize Value = 15.0 - coalesce(min(valueMin), 15.0)
     '''
     threshold: 0
     window: 'PT1H'

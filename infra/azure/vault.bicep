@@ -1,5 +1,5 @@
-// Key Vault: the customers' client secrets, token caches, webhook secrets and the BMS password, all
-// written by the app itself. The only thing that is put in from here is where telemetry goes.
+// Key Vault: the customers' client secrets, token caches, webhook secrets, the BMS password and the
+// IT Glue key, all written by the app itself. The only thing that is put in from here is where telemetry goes.
 
 @description('Name of the vault, 3 to 24 characters.')
 @minLength(3)

@@ -191,10 +191,9 @@ class BmsApi:
             return self._rows(other)
 
     def employees(self, *, newer_than: datetime | None = None) -> list[Employee]:
-        known = self._memory.cache.get("searchselect")
-        if newer_than is not None and known is not None and known[0] <= newer_than:
-            self._memory.cache.pop("searchselect", None)
-        found: list[Employee] = self._cached("searchselect", lambda: read_employees(self._pages))
+        found: list[Employee] = self._cached(
+            "searchselect", lambda: read_employees(self._pages), newer_than
+        )
         return found
 
     def _rows(self, route: str) -> list[tuple[int, str]]:
@@ -202,13 +201,17 @@ class BmsApi:
         rows = (reply or Reply({})).items_of("result")
         return [_pair(row) for row in rows if row.value("isActive", True)]
 
-    def _cached(self, name: str, read: Callable[[], Any]) -> Any:
+    def _cached(
+        self, name: str, read: Callable[[], Any], newer_than: datetime | None = None
+    ) -> Any:
         self._forget_another_bms()
         with self._memory.lock:
             reading = self._memory.reading.setdefault(name, threading.Lock())
         with reading:  # whoever needs the same at the same time waits for the one who reads
             known = self._memory.cache.get(name)
-            if known is None or self._now() - known[0] >= _CACHED:
+            # Asked under the lock: whoever has waited may be given what was read before he asked.
+            old = known is not None and newer_than is not None and known[0] <= newer_than
+            if known is None or old or self._now() - known[0] >= _CACHED:
                 known = (self._now(), read())
                 self._memory.cache[name] = known
             return known[1]

@@ -10,7 +10,7 @@ out.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -32,6 +32,7 @@ _PAGE: Final = 100
 _MOST_PAGES: Final = 100
 _LIFE_UNKNOWN: Final = timedelta(hours=1)
 _LONGEST_LIFE: Final = timedelta(days=1)  # it is said to be 90 days; a fresh one costs one call
+_REFUSAL_BELIEVED: Final = timedelta(minutes=2)
 _PATIENCE: Final = Patience(tries=2, seconds=4, read_timeout=20, whole_timeout=30)
 # Lists of ids in BMS, single values with us.
 _MANY: Final = {"EmployeeRoleId": "EmployeeRoleIds", "SecurityRoleId": "SecurityRoleIds"}
@@ -68,6 +69,7 @@ class EmployeesV1:
         self._now = now
         self._lock = threading.Lock()
         self._token: _Token | None = None
+        self._refusal: tuple[str, datetime, PersonMustAct] | None = None
 
     def probe(self) -> None:
         self._page(0, 1)
@@ -83,13 +85,21 @@ class EmployeesV1:
         body: dict[str, Any] = {"UserType": "Employee", ACTIVE: True}
         for one in fields:
             _set(body, one)
-        row = self._call("POST", _EMPLOYEES, _EMPLOYEES, body=body)
-        record_id = row.number("Id")
+        result = _envelope(self._send("POST", _EMPLOYEES, _EMPLOYEES, body=body)).value("Result")
+        # The reply's form is published nowhere: the employee, or the id alone.
+        record_id = Reply(result).number("Id") if isinstance(result, Mapping) else None
+        if record_id is None and isinstance(result, int) and not isinstance(result, bool):
+            record_id = result
         if not record_id:
             raise Uncertain("BMS's answer to a new employee names no id.")
         return RecordId(record_id), _left_out(fields)
 
-    def change(self, record_id: RecordId, fields: Sequence[ToWrite]) -> tuple[str, ...]:
+    def change(
+        self,
+        record_id: RecordId,
+        fields: Sequence[ToWrite],
+        before_write: Callable[[], None],
+    ) -> tuple[str, ...]:
         row = self._row(record_id)
         if row is None:
             raise DecideAgain("The employee is gone in BMS.")
@@ -119,6 +129,7 @@ class EmployeesV1:
         if all(row[name] == value for name, value in body.items()):
             return notes
         path = f"{_EMPLOYEES}/{record_id}"
+        before_write()
         answer = self._call("PUT", f"{_EMPLOYEES}/{{id}}", path, body=body)
         wrong = [
             name
@@ -209,8 +220,21 @@ class EmployeesV1:
                 or token.for_version != settings.version
                 or token.renew_at <= now
             ):
-                token = self._token = self._sign_in(settings)
+                token = self._token = self._sign_in_once(settings, now)
             return token.access
+
+    def _sign_in_once(self, settings: BmsSettings, now: datetime) -> _Token:
+        """A refusal is believed for a while: each further try may lock the API user out."""
+        refusal = self._refusal
+        if refusal is not None and refusal[0] == settings.version and now < refusal[1]:
+            raise refusal[2]
+        try:
+            return self._sign_in(settings)
+        except RouteMissing:
+            raise
+        except PersonMustAct as error:
+            self._refusal = (settings.version, now + _REFUSAL_BELIEVED, error)
+            raise
 
     def _sign_in(self, settings: BmsSettings) -> _Token:
         try:

@@ -87,8 +87,11 @@ class TableWorklist:
         etag = self._table.write(Write(_entity(item), etag=item.etag))
         return None if etag is None else replace(item, etag=etag)
 
-    def remove(self, connection_id: ConnectionId, user_id: UserId) -> None:
-        self._table.write(Write({"PartitionKey": connection_id, "RowKey": user_id}, delete=True))
+    def remove(
+        self, connection_id: ConnectionId, user_id: UserId, *, etag: str | None = None
+    ) -> None:
+        keys = {"PartitionKey": connection_id, "RowKey": user_id}
+        self._table.write(Write(keys, etag=etag, delete=True))
 
     def lock_address(self, address: str, user_id: UserId, now: datetime, until: datetime) -> bool:
         held = self._locks.get("address", _row(address))

@@ -48,8 +48,11 @@ def _export(settings: Settings, provider: TracerProvider, resource: Any) -> None
         AzureMonitorMetricExporter,
         AzureMonitorTraceExporter,
     )
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.metrics import MeterProvider, _Gauge
+    from opentelemetry.sdk.metrics.export import (
+        AggregationTemporality,
+        PeriodicExportingMetricReader,
+    )
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     given = {
@@ -58,7 +61,12 @@ def _export(settings: Settings, provider: TracerProvider, resource: Any) -> None
         "disable_offline_storage": True,
     }
     provider.add_span_processor(BatchSpanProcessor(AzureMonitorTraceExporter(**given)))
-    reader = PeriodicExportingMetricReader(AzureMonitorMetricExporter(**given), _EVERY)
+    exporter = AzureMonitorMetricExporter(**given)
+    # A gauge is told once for each time it was set. Else its last value would be sent every minute
+    # for ever, also when nobody measures any more, and the alerts would believe it.
+    preferred: dict[type, AggregationTemporality] = dict(exporter._preferred_temporality or {})
+    exporter._preferred_temporality = {**preferred, _Gauge: AggregationTemporality.DELTA}
+    reader = PeriodicExportingMetricReader(exporter, _EVERY)
     metrics.set_meter_provider(MeterProvider([reader], resource))
 
 

@@ -240,6 +240,7 @@ def to_change(
     *,
     settings_only: bool,
     activate: bool,
+    by_api: bool = False,
 ) -> tuple[ToWrite, ...]:
     """What has to change at an employee who is there (R12-R15).
 
@@ -264,7 +265,9 @@ def to_change(
         old = held[one.name] if one.shown else ""
         if one.shown and same(one.name, old, value):
             continue
-        if not one.shown and (before or "") == value.value:
+        # In API mode the writer compares with BMS's own row, so a local edit is overwritten (R12).
+        compared_later = by_api and from_entra and bool(one.setting) and not settings_only
+        if not one.shown and not compared_later and (before or "") == value.value:
             continue
         changes.append(ToWrite(one.name, value.value, value.name, value.source.value, old))
     if activate and not employee.is_active:

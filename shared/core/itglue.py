@@ -386,7 +386,10 @@ def _place(entries: Sequence[GlueEntry], ours: str, words: Sequence[str]) -> int
             if digits(one.value) == digits(ours):
                 return at
     for at, one in enumerate(entries):
-        if one.label_type != "fax" and any(word in one.label.lower() for word in words):
+        label = one.label.lower()
+        if words is _WORK_WORDS and any(word in label for word in _MOBILE_WORDS):
+            continue  # "Work Mobile" is the mobile phone's
+        if one.label_type != "fax" and any(word in label for word in words):
             return at
     return None
 

@@ -14,7 +14,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from shared.core.employee_fields import ACTIVE, FIELDS, LABELS, NO, YES, ToWrite, same, shown_values
+from shared.core.employee_fields import (
+    ACTIVE,
+    FIELDS,
+    LABELS,
+    NO,
+    YES,
+    Source,
+    ToWrite,
+    same,
+    shown_values,
+)
 from shared.core.model import (
     ConnectionId,
     Employee,
@@ -189,6 +199,18 @@ def field_changes(item: Item) -> tuple[FieldChange, ...]:
         for one in item.fields
         if one.value or one.old
     )
+
+
+def told_sources(item: Item) -> tuple[str, ...]:
+    """Where the values came from that Entra did not give (R3)."""
+    told: list[str] = []
+    for source, words in (
+        (Source.RULE.value, "the mapping rule"),
+        (Source.DEFAULT.value, "the Employee Defaults"),
+    ):
+        labels = [LABELS[one.field].lower() for one in item.fields if one.source == source]
+        told += [f"from {words}: {', '.join(labels)}"] if labels else []
+    return tuple(told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,10 @@ class Worklist(Protocol):
     def change(self, item: Item) -> Item | None:
         """Write an item if nobody wrote it since it was read; None when somebody did."""
 
-    def remove(self, connection_id: ConnectionId, user_id: UserId) -> None:
-        """Gone already is fine."""
+    def remove(
+        self, connection_id: ConnectionId, user_id: UserId, *, etag: str | None = None
+    ) -> None:
+        """Gone already is fine; with an etag, a newer item stays."""
 
     def lock_address(self, address: str, user_id: UserId, now: datetime, until: datetime) -> bool:
         """Become the only one who makes an employee with this address; False while another does."""
@@ -60,7 +62,12 @@ class EmployeeWriter(Protocol):
         Uncertain when no answer came; Rejected with BMS's words when refused.
         """
 
-    def change(self, record_id: RecordId, fields: Sequence[ToWrite]) -> tuple[str, ...]:
+    def change(
+        self,
+        record_id: RecordId,
+        fields: Sequence[ToWrite],
+        before_write: Callable[[], None],
+    ) -> tuple[str, ...]:
         """Read the employee whole, change these fields alone, write it whole, check the reply.
 
         Security roles go back exactly as they were read (R15). Answers notes; DecideAgain when the

@@ -106,6 +106,7 @@ class ManageBms:
             return plain
         for member, old, new in (
             ("apiUrl", before.api_url, plain.api_url),
+            ("gatewayUrl", before.gateway_url, plain.gateway_url),
             ("tenant", before.tenant, plain.tenant),
             ("userName", before.user_name, plain.user_name),
         ):
@@ -127,8 +128,10 @@ class ManageBms:
         self, before: BmsSettings, after: BmsSettings, *, with_password: bool
     ) -> None:
         """The stored password goes nowhere else, and one BMS's ids mean nothing in another."""
-        same_user = (before.api_url, before.tenant, before.user_name) == (
+        # The older API signs in with the password at the gateway.
+        same_user = (before.api_url, before.gateway_url, before.tenant, before.user_name) == (
             after.api_url,
+            after.gateway_url,
             after.tenant,
             after.user_name,
         )

@@ -23,8 +23,16 @@ from shared.core.model import (
     RecordType,
     UserId,
 )
-from shared.core.worklist import ItemKind, closed, done_kind, field_changes
-from shared.errors import DecideAgain, PersonMustAct, Rejected, SyncError, TryLater, Uncertain
+from shared.core.worklist import ItemKind, closed, done_kind, field_changes, told_sources
+from shared.errors import (
+    DecideAgain,
+    Limited,
+    PersonMustAct,
+    Rejected,
+    SyncError,
+    TryLater,
+    Uncertain,
+)
 from shared.ports import (
     ActivityLog,
     Bms,
@@ -115,6 +123,11 @@ class EmployeeActing:
         by_api = self.defaults.get().by_api
         done: list[_Done] = []
         for one in going:
+            stop = _whole_trouble(work)
+            if stop is not None and by_api and one.item is not None:
+                # The next would meet the same, and each try is a call, or a refused sign-in.
+                self._interrupted(work, one, stop)
+                continue
             outcome = self._carry_out(work, one, taken_at, by_api=by_api)
             if outcome is not None:
                 done.append(outcome)
@@ -161,7 +174,7 @@ class EmployeeActing:
         if age >= IN_FLIGHT:
             return False
         wait = min(IN_FLIGHT - age, timedelta(seconds=15))
-        sentence = "BMS may still be creating the employee"
+        sentence = "BMS may still be creating the employee."
         work.later[user] = TryLater(sentence, wait, counts=False)
         return True
 
@@ -246,10 +259,15 @@ class EmployeeActing:
         waits = _Done(plan, plan.now, plan.kind, plan.reason, plan.notes, finished=False)
         if not by_api:
             return waits
-        try:
+
+        def before_write() -> None:
             if self.now() - taken_at > CLAIM_USE:
                 raise TryLater("The claim on the user has nearly run out.", counts=False)
-            record_id, notes = self.by_api.do(plan.item)
+
+        try:
+            before_write()
+            record_id, notes = self.by_api.do(plan.item, before_write)
+            work.wrote = True
         except RouteMissing as error:
             self._fall_back(work, error)
             return replace(waits, notes=(*waits.notes, error.sentence))
@@ -289,7 +307,7 @@ class EmployeeActing:
         work.told[user] = Told("failure", reason)
         if plan.link.reason != reason:
             work.tell(user, "failure", reason, plan.link)
-        after = replace(plan.now, reason=reason, claim=None, updated_at=self.now())
+        after = replace(plan.now, reason=reason, refused=True, claim=None, updated_at=self.now())
         self.links.save([work.named(after)])
         return None
 
@@ -323,7 +341,12 @@ class EmployeeActing:
         links: list[Link] = []
         for one in done:
             after = replace(
-                one.link, claim=None, in_conflict=False, hold=HoldMark.NONE, updated_at=at
+                one.link,
+                claim=None,
+                in_conflict=False,
+                refused=False,
+                hold=HoldMark.NONE,
+                updated_at=at,
             )
             links.append(work.named(after))
             self._tell(work, one)
@@ -332,6 +355,7 @@ class EmployeeActing:
             work.activities.clear()
         saved = self.links.save(links)
         back = [one.plan.user_id for one in done if one.plan.link.hold and not _leaves(one.plan)]
+        back = [user for user in back if user in saved]
         if back:
             self.holding.back(work.connection.id, back)
         for one in done:
@@ -349,7 +373,8 @@ class EmployeeActing:
             return
         item = one.plan.item
         changes = field_changes(item) if item is not None else ()
-        work.tell(one.plan.user_id, one.kind, one.reason, one.link, changes, one.notes)
+        notes = (*one.notes, *(told_sources(item) if item is not None else ()))
+        work.tell(one.plan.user_id, one.kind, one.reason, one.link, changes, notes)
 
     def _settle(self, work: Work, one: _Done) -> None:
         before, after, user = one.plan.link, one.link, one.plan.user_id
@@ -395,3 +420,11 @@ def _newly_linked(one: _Done) -> bool:
 
     now = employee_of(one.link)
     return now is not None and now != employee_of(one.plan.link)
+
+
+def _whole_trouble(work: Work) -> SyncError | None:
+    """What keeps this message from BMS altogether: its limit, or trouble that a person mends."""
+    for error in work.later.values():
+        if isinstance(error, Limited) or (isinstance(error, TryLater) and error.after == PARKED):
+            return error
+    return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.core.employee_matching import match_employee
 from shared.core.matching import NotFound, key
 from shared.core.model import RecordId
 from shared.core.worklist import Item, ItemKind
-from shared.errors import DecideAgain, PersonMustAct, TryLater
+from shared.errors import DecideAgain, SyncError, TryLater, Uncertain
 from shared.ports import Bms, EmployeeWriter, Now, Worklist
 from shared.sync.work import CLAIM_LIFE
 
@@ -22,14 +23,19 @@ class EmployeesByApi:
     worklist: Worklist
     now: Now
 
-    def do(self, item: Item) -> tuple[RecordId, tuple[str, ...]]:
-        """The employee, and notes. RouteMissing, Rejected, Uncertain, DecideAgain, TryLater."""
-        if item.kind is ItemKind.CREATE:
-            return self._create(item)
-        assert item.record_id is not None, "only a new employee has no id yet"
-        return item.record_id, self.writer.change(item.record_id, item.fields)
+    def do(self, item: Item, before_write: Callable[[], None]) -> tuple[RecordId, tuple[str, ...]]:
+        """The employee, and notes. RouteMissing, Rejected, Uncertain, DecideAgain, TryLater.
 
-    def _create(self, item: Item) -> tuple[RecordId, tuple[str, ...]]:
+        `before_write` is called right before each write, and may raise.
+        """
+        if item.kind is ItemKind.CREATE:
+            return self._create(item, before_write)
+        assert item.record_id is not None, "only a new employee has no id yet"
+        return item.record_id, self.writer.change(item.record_id, item.fields, before_write)
+
+    def _create(
+        self, item: Item, before_write: Callable[[], None]
+    ) -> tuple[RecordId, tuple[str, ...]]:
         """Under a lock on the address, and after a look at BMS's whole list (R9, R22)."""
         address, now = key(item.keys[0] if item.keys else item.user_name), self.now()
         if not self.worklist.lock_address(address, item.user_id, now, now + CLAIM_LIFE):
@@ -40,8 +46,11 @@ class EmployeesByApi:
             self.worklist.unlock_address(address)
             raise DecideAgain("The employee is in BMS by now.")
         try:
+            before_write()
             created = self.writer.create(item.fields)
-        except PersonMustAct:
+        except Uncertain:
+            raise  # he may be there: the lock stays until it runs out
+        except SyncError:
             self.worklist.unlock_address(address)
             raise
         self.worklist.unlock_address(address)

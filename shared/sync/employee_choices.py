@@ -9,10 +9,11 @@ from datetime import timedelta
 from shared.core.employee_decision import SeekEmployee
 from shared.core.matching import Ambiguous
 from shared.core.messages import UserDelta, encode_user_delta
-from shared.core.model import LinkState, Origin, RecordId, RecordType, UserId
+from shared.core.model import HoldMark, LinkState, Origin, RecordId, RecordType, UserId
+from shared.errors import TryLater
 from shared.ports import FRESH, Conflict, Conflicts, Links, Now, Owner, Owners, Queues, Worklist
 from shared.sync.employee_planning import LeaveBe, Plan, PlanEmployees, Staff
-from shared.sync.work import Told, Work
+from shared.sync.work import Told, Work, wait_for_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class EmployeeChoices:
             and set(known.record_ids) == set(found.record_ids)
         )
         if known is None or not chosen:
-            self._conflict(work, user, found)
+            self._conflict(work, user, found, known)
             return None
         if known.ignore:
             self._stays(work, user, "a person chose to leave this user out")
@@ -47,18 +48,25 @@ class EmployeeChoices:
         if known.create or known.chosen is None:
             return self.planning.create(work, user, step)
         if known.chosen not in staff.employees:
-            self._conflict(work, user, found)
+            self._conflict(work, user, found, known)
             return None
-        self._take_from_former(work, user, known.chosen)
+        if not self._take_from_former(work, user, known.chosen):
+            return None
         planned = self.planning.take_over(work, user, step, staff, known.chosen)
         if isinstance(planned, LeaveBe):
             self._stays(work, user, planned.reason)
             return None
         return planned if isinstance(planned, Plan) else None
 
-    def _conflict(self, work: Work, user: UserId, found: Ambiguous) -> None:
+    def _conflict(self, work: Work, user: UserId, found: Ambiguous, known: Conflict | None) -> None:
         link, now = work.link_of(user), self.now()
-        if link.reason == found.reason and link.claim is None and link.in_conflict:
+        asked = (
+            known is not None
+            and known.state == "open"
+            and known.record_type is RecordType.EMPLOYEE
+            and set(known.record_ids) == set(found.record_ids)
+        )
+        if asked and link.reason == found.reason and link.claim is None and link.in_conflict:
             work.told[user] = Told("conflict", found.reason)
             return
         state = link.state if link.record_id is not None else LinkState.CONFLICT
@@ -101,15 +109,23 @@ class EmployeeChoices:
         else:
             work.decide_again(user)
 
-    def _take_from_former(self, work: Work, user: UserId, record_id: RecordId) -> None:
-        """A person gave this user another one's employee: the other has none from here on."""
+    def _take_from_former(self, work: Work, user: UserId, record_id: RecordId) -> bool:
+        """A person gave this user another one's employee: the other has none from here on.
+
+        False when the other is being written just now; this user is decided again then.
+        """
         owner = self.owners.get_many(RecordType.EMPLOYEE, [record_id]).get(record_id)
         if owner is None or owner == Owner(work.connection.id, user):
-            return
+            return True
         link = self.links.get(owner.connection_id, owner.user_id)
+        if link is not None and link.claim is not None and link.claim.until > self.now():
+            wait = wait_for_lock(link.claim.until - self.now())
+            sentence = "The user whose employee was chosen is being written just now."
+            work.later[user] = TryLater(sentence, wait, counts=False)
+            return False
         is_his = link is not None and link.record_type is RecordType.EMPLOYEE
         if link is not None and is_his and link.record_id == record_id:
-            self.links.save(
+            saved = self.links.save(
                 [
                     replace(
                         link,
@@ -119,16 +135,29 @@ class EmployeeChoices:
                         written={},
                         task="",
                         reason="a person gave this employee to another user",
+                        hold=HoldMark.NONE,
                         claim=None,
                     )
                 ]
             )
+            if not saved:
+                work.decide_again(user)
+                return False
             self.worklist.remove(owner.connection_id, owner.user_id)
+        other = self.conflicts.get(owner.connection_id, owner.user_id)
+        if (
+            other is not None
+            and other.record_type is RecordType.EMPLOYEE
+            and other.chosen == record_id
+        ):
+            # The later word counts: otherwise the two would take him from each other for ever.
+            self.conflicts.put(replace(other, state="open", chosen=None, found_at=self.now()))
         self.owners.release(RecordType.EMPLOYEE, record_id, owner)
         delta = UserDelta(
             owner.connection_id, (owner.user_id,), Origin.PERSON, signal_at=self.now()
         )
         self.queues.send(FRESH, encode_user_delta(delta), timedelta(seconds=5))
+        return True
 
 
 def _names(record_ids: Sequence[RecordId]) -> str:

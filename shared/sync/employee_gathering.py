@@ -20,7 +20,8 @@ from shared.core.model import (
 )
 from shared.core.rules import Placement
 from shared.errors import PersonMustAct, SyncError, TryLater
-from shared.ports import Bms, EmployeeDefaultsStore, Links, Now, Worklist
+from shared.ports import Bms, Connections, EmployeeDefaultsStore, Links, Now, Worklist
+from shared.sync import troubles
 from shared.sync.work import PARKED, Work
 
 
@@ -28,6 +29,7 @@ from shared.sync.work import PARKED, Work
 class GatherEmployees:
     """Fills in what is wanted of employees, and takes void items off the worklist."""
 
+    connections: Connections
     defaults: EmployeeDefaultsStore
     worklist: Worklist
     links: Links
@@ -56,6 +58,10 @@ class GatherEmployees:
             except SyncError as error:
                 later = error
                 if isinstance(error, PersonMustAct):
+                    trouble = troubles.trouble_of(error, self.now())
+                    troubles.record(
+                        self.connections, work.connection.id, trouble, seen=work.connection
+                    )
                     later = TryLater(error.sentence, PARKED, counts=False)
                 work.later |= {user: later for user in ruled if user not in work.employees}
         return defaults.by_api
@@ -121,10 +127,10 @@ class GatherEmployees:
             link = work.links.get(user)
             if link is None or not makes_item_void(step, link):
                 continue
-            self.worklist.remove(link.connection_id, user)
             saved = self.links.save([replace(link, task="")])
             if user in saved:
                 work.links[user] = saved[user]
+                self.worklist.remove(link.connection_id, user)
             else:
                 del after[user]
                 work.decide_again(user)

@@ -268,7 +268,12 @@ class PlanEmployees:
         # An item that is still open may hold more than what the settings changed.
         settings_only = step.settings_only and not link.task
         fields = to_change(
-            employee, wanted, link.written, settings_only=settings_only, activate=not settings_only
+            employee,
+            wanted,
+            link.written,
+            settings_only=settings_only,
+            activate=not settings_only,
+            by_api=staff.defaults.by_api,
         )
         after = after_change(link.written, wanted)
         if not fields:
@@ -307,6 +312,9 @@ class PlanEmployees:
     def _end_move(self, work: Work, user: UserId, step: EndEmployeeMove, staff: Staff) -> Planned:
         link = work.link_of(user)
         done = replace(link, old_record_id=None, old_record_type=RecordType.CONTACT, task="")
+        if self._passed_on(link, step.record_id):
+            note = f"the old employee {step.record_id} belongs to another user now"
+            return Plan(link, done, "move", step.reason, notes=(note,))
         employee = staff.employees.get(step.record_id)
         if employee is None or not employee.is_active or staff.is_protected(employee):
             note = (

@@ -22,11 +22,12 @@ from shared.ports import (
     Budget,
     Connections,
     Failures,
+    ItGlueMemory,
     Now,
     Queues,
     SweepState,
 )
-from shared.sync.status import credential_calendar, freshness
+from shared.sync.status import ITGLUE_KEY_REFUSED, credential_calendar, freshness
 
 _LATELY = timedelta(minutes=15)
 _MOST_ROWS = 1000
@@ -42,6 +43,7 @@ class Measure:
     queues: Queues
     failures: Failures
     budget: Budget
+    itglue: ItGlueMemory
     wanted: bool  # something receives the figures
     now: Now
 
@@ -52,10 +54,13 @@ class Measure:
         now = self.now()
         connections = self.connections.list()
         swept = self.sweeps.last_sweeps()
+        # Also of a connection that is refused: nobody would hear of it otherwise.
         ages = [
-            (now - swept.get(one.id, one.first_sync_at)).total_seconds()
+            (
+                now - max(swept.get(one.id, one.first_sync_at), one.resumed_at or one.first_sync_at)
+            ).total_seconds()
             for one in connections
-            if one.may_read and one.first_sync_at is not None
+            if one.connected_at is not None and not one.paused and one.first_sync_at is not None
         ]
         SWEEP_AGE.set(max(ages, default=0.0))
         FAILURES_WAITING.set(self.failures.count())
@@ -69,5 +74,8 @@ class Measure:
         subscriptions = {one.id: self.sweeps.subscriptions(one.id) for one in connections}
         for each in credential_calendar(connections, now.date(), subscriptions):
             days[each.kind].append(0 if each.days_left is None else each.days_left)
+        trouble = self.itglue.trouble()
+        if trouble is not None and trouble.code == ITGLUE_KEY_REFUSED:
+            days["itglue"].append(0)
         for kind, left in days.items():
             CREDENTIAL_DAYS.set(min(left), {"kind": kind})

@@ -94,7 +94,8 @@ class PassingOn:
             except DecideAgain as error:
                 busy.append((item, Busy(error.sentence, timedelta(seconds=2))))
             except SyncError as error:
-                return list(items[index:]), busy, error
+                # Last when it comes back: one record's trouble must not stop the others (R24).
+                return [*items[index + 1 :], item], busy, error
         return [], busy, None
 
     def _one(

@@ -49,6 +49,7 @@ class Busy(TryLater):
 KIND = "itglue"  # of the activity
 _CREATING = timedelta(seconds=150)  # all tries of one call end well before
 _SYNC_WORDS = ("sync", "psa", "integration", "external")
+_ABOUT_ALL = {"data", "attributes", "base"}  # what an error names that is about no one value
 _MANAGED = "IT Glue has this contact from BMS: it is left to IT Glue's own sync with BMS"
 
 
@@ -101,7 +102,11 @@ class PassOne:
             return
         if asked:
             case = replace(case, row=replace(row, lists_merge=False))
-        case, found = self.finding.find(case)
+        try:
+            case, found = self.finding.find(case)
+        except Rejected as error:  # of this record alone (R24)
+            self._refused(case, error)
+            return
         if isinstance(found, Stays):
             self._stays(case, found)
         elif isinstance(found, Matched):
@@ -243,8 +248,9 @@ class PassOne:
         self, case: Case, contact: GlueContact, changes: GlueChanges, error: GlueRefusal
     ) -> None:
         """422: because BMS keeps this contact, or because of what was sent."""
-        says_so = not error.names and any(word in error.sentence.lower() for word in _SYNC_WORDS)
-        if not (contact.synced or says_so or self.glue.is_synced(contact.id)):
+        about_all = set(error.names) <= _ABOUT_ALL
+        says_so = about_all and any(word in error.sentence.lower() for word in _SYNC_WORDS)
+        if not (contact.synced or says_so or self._is_kept_by_bms(case, contact)):
             self._refused(case, error)
             return
         notes: tuple[str, ...] = ()
@@ -265,6 +271,13 @@ class PassOne:
             self._save(row)
             return
         self._done(replace(case, notes=(*case.notes, *notes)), row, _MANAGED)
+
+    def _is_kept_by_bms(self, case: Case, contact: GlueContact) -> bool:
+        """IT Glue need not mark what BMS's own sync keeps, but it knows the BMS id of it."""
+        if self.glue.is_synced(contact.id):
+            return True
+        of_bms = self.glue.contacts_of_bms(case.row.record_id)
+        return any(one.id == contact.id for one in of_bms)
 
     def _still_managed(self, case: Case) -> None:
         """Nothing is sent; a rename is told, since it may break IT Glue's match by name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from shared.core.itglue_messages import decode_pass_on, encode_pass_on
 from shared.core.messages import (
     UnreadableMessage,
     decode_sweep_order,
@@ -16,7 +17,7 @@ from shared.core.messages import (
     encode_user_delta,
 )
 from shared.errors import BadInput
-from shared.ports import SWEEPS, Failure, Failures, Queues
+from shared.ports import ITGLUE, SWEEPS, Failure, Failures, Queues
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,9 @@ def _as_new(failure: Failure) -> str:
             if order.sync is not None:  # that run has ended: a replay is a run of its own
                 order = replace(order, kind="full", sync=None, stamp=None)
             return encode_sweep_order(replace(order, tries=0, looks=0, revived=0))
+        if failure.queue == ITGLUE:
+            items = decode_pass_on(failure.message)
+            return encode_pass_on(replace(items, tries=0, revived=0))
         delta = decode_user_delta(failure.message)
         return encode_user_delta(replace(delta, tries=0, looks=0, revived=0))
     except UnreadableMessage:

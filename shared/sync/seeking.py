@@ -106,6 +106,7 @@ class Seeking:
         if (
             known is None
             or known.state != "resolved"
+            or known.record_type is not RecordType.CONTACT
             or set(known.record_ids) != set(found.record_ids)
         ):
             self._conflict(work, one, found, known)
@@ -189,7 +190,8 @@ class Seeking:
                 work.decide_again(one.user_id)
                 return False
         known = self.conflicts.get(owner.connection_id, owner.user_id)
-        if known is not None and known.chosen == record_id:
+        of_contacts = known is not None and known.record_type is RecordType.CONTACT
+        if known is not None and of_contacts and known.chosen == record_id:
             # The later word counts: otherwise the two would take it from each other for ever.
             self.conflicts.put(replace(known, state="open", chosen=None, found_at=self.now()))
         self.owners.release(RecordType.CONTACT, record_id, owner)
@@ -205,6 +207,7 @@ class Seeking:
         asked = (
             known is not None
             and known.state == "open"
+            and known.record_type is RecordType.CONTACT
             and set(known.record_ids) == set(found.record_ids)
         )
         if asked and link.in_conflict and link.reason == found.reason and link.claim is None:

@@ -39,7 +39,7 @@ _CONSENT_CODES = frozenset(
         "sign-in-scopes-missing",
     }
 )
-_ITGLUE_KEY = "itglue-key"
+ITGLUE_KEY_REFUSED = "itglue-key"
 _NOTICES = (3, 14, 30)  # days before a secret ends
 
 
@@ -132,7 +132,7 @@ class ReadStatus:
         subscriptions = {each.id: tuple(self.sweeps.subscriptions(each.id)) for each in connections}
         credentials = credential_calendar(connections, now.date(), subscriptions)
         itglue = self.itglue.standing()
-        if itglue.trouble is not None and itglue.trouble.code == _ITGLUE_KEY:
+        if itglue.trouble is not None and itglue.trouble.code == ITGLUE_KEY_REFUSED:
             words = itglue.trouble.reason
             credentials = (Credential("itglue", None, notice=0, words=words), *credentials)
         return Status(

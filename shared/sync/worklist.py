@@ -35,6 +35,7 @@ from shared.core.worklist import (
     field_changes,
     licences,
     still_to_do,
+    told_sources,
 )
 from shared.errors import BadInput, SyncError
 from shared.ports import (
@@ -131,8 +132,8 @@ class WorkOff:
         if found.id != item_id or link is None or link.task != found.task:
             raise BadInput(
                 409,
-                "This item was replaced by a newer one, since the person changed in Entra: look at "
-                "the worklist again.",
+                "This item was replaced: the person changed in Entra, or BMS shows a part of it "
+                "done. Look at the worklist again.",
             )
         if link.claim is not None and link.claim.until > self.now():
             raise BadInput(409, "This item is being changed just now: try again in a moment.")
@@ -193,7 +194,8 @@ class WorkOff:
             return False
         if link is None or link.task != item.task:
             if now - item.at > _ORPHAN:
-                self.worklist.remove(item.connection_id, item.user_id)
+                # As it was read: a newer item may have taken its place since then.
+                self.worklist.remove(item.connection_id, item.user_id, etag=item.etag)
                 self._decide_again(item)
             return False
         if item.kind is ItemKind.CREATE:
@@ -272,7 +274,7 @@ class WorkOff:
             record_id=item.record_id if item.record_id is not None else link.record_id,
             rule_id=item.rule_id,
             changes=field_changes(item) if kind != "skip" else (),
-            notes=item.notes,
+            notes=(*item.notes, *(told_sources(item) if kind != "skip" else ())),
         )
 
     def _decide_again(self, item: Item) -> None:

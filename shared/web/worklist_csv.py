@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 
 from shared.core.employee_fields import ACTIVE, FIELDS, LABELS, Source
@@ -32,17 +33,25 @@ _TAIL = (
 _COLUMNS = tuple(one.name for one in FIELDS)
 # Full-width forms count as formulas in some spreadsheets too.
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+# Spreadsheets would drop a leading zero, and round or shorten a long number.
+_NUMBER = re.compile(r"0\d+|\d{12,}|\d+[eE]\d+")
+_FIRST = (ItemKind.DEACTIVATE, ItemKind.CREATE, ItemKind.CHANGE)
 
 
 def as_csv(items: Sequence[Item]) -> bytes:
-    """The items as CSV, in the order of the list."""
+    """The items as CSV: who goes comes first, since that frees licences; then by name."""
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     labels = [LABELS[name] for name in _COLUMNS]
     writer.writerow([*_HEAD, *labels, LABELS[ACTIVE], *_TAIL])
-    for item in items:
+    for item in sorted(items, key=_order):
         writer.writerow([_safe(cell) for cell in _row(item)])
     return (_BOM + text.getvalue()).encode("utf-8")
+
+
+def _order(item: Item) -> tuple[int, str, str]:
+    name = (item.display_name or item.upn).casefold()
+    return _FIRST.index(item.kind), name, item.user_id
 
 
 def _row(item: Item) -> list[str]:
@@ -63,7 +72,7 @@ def _row(item: Item) -> list[str]:
         labels = [LABELS[one.field] for one in item.fields if one.source == source]
         given += [f"{', '.join(labels)} (from {words})"] if labels else []
     remarks = [*item.notes]
-    if item.kind is ItemKind.CREATE:
+    if item.activates:
         remarks.append("needs a paid licence")
     if item.refused:
         remarks.append(item.refused)
@@ -83,6 +92,7 @@ def _row(item: Item) -> list[str]:
 
 
 def _safe(cell: str) -> str:
-    """The cell as text, never as a formula: a leading apostrophe is what spreadsheets know."""
+    """The cell as text, never as a formula or number: an apostrophe is what spreadsheets know."""
     plain = cell.replace("\r", " ").replace("\n", " ").replace("\x00", "")
-    return f"'{plain}" if plain.lstrip().startswith(_FORMULA) else plain
+    changed = plain.lstrip().startswith(_FORMULA) or _NUMBER.fullmatch(plain.strip())
+    return f"'{plain}" if changed else plain

@@ -285,7 +285,9 @@ class Worker:
                 leavers=hands,
                 now=clock,
             ),
-            employees=GatherEmployees(self.defaults, self.worklist, self.links, self.bms, clock),
+            employees=GatherEmployees(
+                self.connections, self.defaults, self.worklist, self.links, self.bms, clock
+            ),
             employee_acting=employee_acting,
             work_off=self.work_off,
             outcomes=Outcomes(
