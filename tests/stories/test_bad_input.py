@@ -219,7 +219,12 @@ def test_a_rule_that_cannot_work_is_refused_with_a_sentence_and_nothing_is_saved
         "GUID": {**good, "groupId": "Staff"},
         "group": {**good, "groupId": nowhere},
         "hidden": {**good, "groupId": hidden},
-        "employee": {**good, "recordType": "employee", "accountId": None},
+        "employee.departmentId": {
+            **good,
+            "recordType": "employee",
+            "accountId": None,
+            "employee": {"departmentId": 987654},
+        },
     }
     before = story.admin.items("/api/mapping-rules", connectionId=story.connection)
     for word, body in bad.items():

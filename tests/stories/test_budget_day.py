@@ -43,10 +43,11 @@ class Size:
 class Customer:
     """People who all become contacts with a job title: two calls of BMS for each."""
 
-    def __init__(self, world: World, host: HostProcess, domain: str, people: int) -> None:
+    def __init__(
+        self, world: World, host: HostProcess, domain: str, people: int, account: int
+    ) -> None:
         self.story, self.domain = Story(world, host), domain
         self.story.connect(domain, holdLimit=NO_HOLD)
-        account = world.bms.add_account(domain).id
         self.people = [self._id(f"person {number}") for number in range(people)]
         self.group = self._id("group")
         made = Population()
@@ -155,9 +156,10 @@ def live(size: Size) -> Day:
         admin = Story(world, host).admin
         limits = {"hourlyLimit": LIMIT, "limitWindowSeconds": size.window}
         admin.call("PUT", "/api/settings/bms", {**BMS_SETTINGS, **limits})
-        leaving = Customer(world, host, "leaving.example", size.leavers)
+        first, second = (world.bms.add_account(name).id for name in ("Leaving", "Coming"))
+        leaving = Customer(world, host, "leaving.example", size.leavers, first)
         assert admin.finished(leaving.order(), 60)["failed"] == 0
-        coming = Customer(world, host, "coming.example", size.people)
+        coming = Customer(world, host, "coming.example", size.people, second)
         for one in world.entra.subscriptions(leaving.story.tenant):
             world.entra.drop_subscription(one["id"])
         world.entra.remove_members(leaving.story.tenant, leaving.group, leaving.people)
