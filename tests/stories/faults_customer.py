@@ -250,6 +250,7 @@ class FaultCustomer(Story):
         """
         written = self._written_by_full_sync() and self._written_by_full_sync()
         assert not written, f"a full sync wrote again: {written}"
+        assert self.differences() == []
 
     def _written_by_full_sync(self) -> list[str]:
         seen = self.bms.writes()
@@ -262,4 +263,3 @@ class FaultCustomer(Story):
             for each in self.bms.writes(since)
             if self.domain in str(each.body) or any(one in each.target for one in own)
         ]
-        assert self.differences() == []
