@@ -10,30 +10,26 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.adapters.bms_budget import BmsBudget
+from shared.adapters.bms_tokens import LIFE_UNKNOWN, SIGN_IN_REFUSED, Token, Tokens
 from shared.adapters.http import NO_DELETE, Answer, HttpClient, Patience, Stop
 from shared.adapters.http_session import PooledSession
 from shared.core.budget import Lane
 from shared.core.model import BmsSettings
 from shared.errors import PersonMustAct, Rejected, TryLater
 from shared.measures import BMS_CALLS
-from shared.ports import BMS_PASSWORD, BmsSettingsStore, Now, Vault
+from shared.ports import BmsSettingsStore, Now, Vault
 
 log = logging.getLogger(__name__)
 
 _RENEW_EARLY = timedelta(minutes=5)
-_LIFE_UNKNOWN = timedelta(hours=1)  # bms-api.md 2.3: not published; assumed
-_REFUSAL_KEPT = timedelta(minutes=2)
 _SETTINGS_FOR = timedelta(seconds=10)
-SIGN_IN_REFUSED = "bms-signin"
-_UNASKED = 60.0  # seconds after a 429 without Retry-After (bms-api.md 3.3)
 # All tries of one call together stay below two thirds of a claim's life (shared/sync/work.py), so
 # that a claim that has run out proves that its worker writes no more.
-_PATIENCE = Patience(tries=2, seconds=4, read_timeout=20, whole_timeout=30)
+PATIENCE = Patience(tries=2, seconds=4, read_timeout=20, whole_timeout=30)
 _SECURITY_ERROR = 978001  # "token is missing or expired", whatever the status
 
 
@@ -62,13 +58,6 @@ class Reply(dict[str, Any]):
         return [Reply(one) for one in self.value(name, []) if isinstance(one, Mapping)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    access: str
-    renew_at: datetime
-    for_version: str
-
-
 class BmsSession:
     """One signed-in session per process; safe for many threads."""
 
@@ -82,11 +71,9 @@ class BmsSession:
     ) -> None:
         self._session = session
         self._store = store
-        self._vault = vault
         self._now = now
         self._lock = threading.Lock()
-        self._token: _Token | None = None
-        self._refusal: tuple[str, datetime, PersonMustAct] | None = None
+        self._tokens = Tokens(vault, now, self._sign_in)
         self._settings: BmsSettings | None = None
         self._settings_at: datetime | None = None
         self._budget = budget
@@ -113,9 +100,8 @@ class BmsSession:
     def check(self, settings: BmsSettings, password: str) -> None:
         """Sign in with these settings; PersonMustAct when BMS refuses."""
         self._sign_in(settings, password)
+        self._tokens.forget()
         with self._lock:
-            self._token = None
-            self._refusal = None
             self._settings_at = None
 
     def call(
@@ -137,12 +123,12 @@ class BmsSession:
         """
         settings = self.settings()
         brake = self._budget.meter(f"{method} {route}", lane)
-        token = self._access(settings, refused="")
+        token = self._tokens.access(settings)
         answer = self._send(settings, token, method, path, params, body, repeatable, brake)
         BMS_CALLS.add(1, {"lane": lane.value, "outcome": f"{answer.status // 100}xx"})
         if _token_refused(answer):
             # The token may have been withdrawn before its time: sign in once more, try once more.
-            token = self._access(settings, refused=token)
+            token = self._tokens.access(settings, refused=token)
             answer = self._send(settings, token, method, path, params, body, repeatable, brake)
         if _token_refused(answer):
             raise PersonMustAct(
@@ -195,47 +181,9 @@ class BmsSession:
         )
 
     def _client(self, settings: BmsSettings) -> HttpClient:
-        return HttpClient(self._session, "BMS", [settings.api_url], NO_DELETE, _PATIENCE)
+        return HttpClient(self._session, "BMS", [settings.api_url], NO_DELETE, PATIENCE)
 
-    def _access(self, settings: BmsSettings, *, refused: str) -> str:
-        """The access token; another one than `refused`, which another thread may have replaced."""
-        with self._lock:
-            token = self._token
-            valid = (
-                token is not None
-                and token.for_version == settings.version
-                and token.renew_at > self._now()
-            )
-            if token is not None and valid and token.access != refused:
-                return token.access
-            now = self._now()
-            if self._refusal is not None:
-                version, until, error = self._refusal
-                if version == settings.version and now < until:
-                    raise error  # each further try would bring the user closer to a lock-out
-            try:
-                self._token = self._sign_in(settings, self._password(fresh=False))
-            except PersonMustAct:
-                # Another instance may have saved a new one a moment ago.
-                try:
-                    self._token = self._sign_in(settings, self._password(fresh=True))
-                except PersonMustAct as error:
-                    self._refusal = (settings.version, now + _REFUSAL_KEPT, error)
-                    raise
-            self._refusal = None
-            return self._token.access
-
-    def _password(self, *, fresh: bool) -> str:
-        password = self._vault.get(BMS_PASSWORD, fresh=fresh)
-        if not password:
-            raise PersonMustAct(
-                "The BMS password is missing.",
-                "Enter it in the BMS settings.",
-                code=SIGN_IN_REFUSED,
-            )
-        return password
-
-    def _sign_in(self, settings: BmsSettings, password: str) -> _Token:
+    def _sign_in(self, settings: BmsSettings, password: str) -> Token:
         answer = self._client(settings).request(
             "POST",
             f"{settings.api_url}/v2/security/authenticate",
@@ -258,11 +206,11 @@ class BmsSession:
                 "user whose role has API access.",
                 code=SIGN_IN_REFUSED,
             )
-        expires = _time(result.text("accessTokenExpireOn")) or self._now() + _LIFE_UNKNOWN
+        expires = _time(result.text("accessTokenExpireOn")) or self._now() + LIFE_UNKNOWN
         log.info("signed in to BMS until %s", expires.isoformat(timespec="seconds"))
         # The life is not published (bms-api.md 2.3): a short one is not to be renewed at each call.
         early = min(_RENEW_EARLY, (expires - self._now()) / 4)
-        return _Token(result.text("accessToken"), expires - early, settings.version)
+        return Token(result.text("accessToken"), expires - early, settings.version)
 
 
 def _token_refused(answer: Answer) -> bool:

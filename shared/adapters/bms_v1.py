@@ -9,31 +9,27 @@ out.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from shared.adapters.bms_budget import BmsBudget
-from shared.adapters.bms_session import SIGN_IN_REFUSED, Reply
-from shared.adapters.http import Answer, HttpClient, Patience
+from shared.adapters.bms_session import PATIENCE, Reply
+from shared.adapters.bms_tokens import LIFE_UNKNOWN, SIGN_IN_REFUSED, Token, Tokens
+from shared.adapters.http import Answer, HttpClient
 from shared.adapters.http_session import PooledSession
 from shared.core.budget import Lane
 from shared.core.employee_fields import ACTIVE, LABELS, YES, ToWrite
 from shared.core.model import BmsSettings, RecordId
 from shared.errors import DecideAgain, PersonMustAct, Rejected, TryLater, Uncertain
-from shared.ports import BMS_PASSWORD, BmsSettingsStore, Now, RouteMissing, Vault
+from shared.ports import BmsSettingsStore, Now, RouteMissing, Vault
 
 _EMPLOYEES: Final = "/api/hr/employees"
 _TOKEN: Final = "/api/token"  # noqa: S105 - a path
 _METHODS: Final = frozenset({"GET", "POST", "PUT"})
 _PAGE: Final = 100
 _MOST_PAGES: Final = 100
-_LIFE_UNKNOWN: Final = timedelta(hours=1)
 _LONGEST_LIFE: Final = timedelta(days=1)  # it is said to be 90 days; a fresh one costs one call
-_REFUSAL_BELIEVED: Final = timedelta(minutes=2)
-_PATIENCE: Final = Patience(tries=2, seconds=4, read_timeout=20, whole_timeout=30)
 # Lists of ids in BMS, single values with us.
 _MANY: Final = {"EmployeeRoleId": "EmployeeRoleIds", "SecurityRoleId": "SecurityRoleIds"}
 _IDS: Final = frozenset(
@@ -42,13 +38,6 @@ _IDS: Final = frozenset(
 _TEXTS: Final = frozenset({"FirstName", "LastName", "EmailAddress", "UserName", "EmployeeId"})
 _MANDATORY: Final = (*sorted(_TEXTS), *sorted(_IDS), *sorted(_MANY.values()), "UserType", ACTIVE)
 _NO_PHONES: Final = "BMS's employee route takes no phones: type them in BMS"
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    access: str
-    renew_at: datetime
-    for_version: str
 
 
 class EmployeesV1:
@@ -61,15 +50,22 @@ class EmployeesV1:
         vault: Vault,
         budget: BmsBudget,
         now: Now,
+        *,
+        lane: Lane = Lane.FRESH,
+        tokens: Tokens | None = None,
     ) -> None:
         self._session = session
         self._store = store
         self._vault = vault
         self._budget = budget
         self._now = now
-        self._lock = threading.Lock()
-        self._token: _Token | None = None
-        self._refusal: tuple[str, datetime, PersonMustAct] | None = None
+        self._lane = lane
+        self._tokens = tokens or Tokens(vault, now, self._sign_in)
+
+    def bulk(self) -> EmployeesV1:
+        """The same, paid for from the bulk share of the hourly limit (R25)."""
+        given = (self._session, self._store, self._vault, self._budget, self._now)
+        return EmployeesV1(*given, lane=Lane.BULK, tokens=self._tokens)
 
     def probe(self) -> None:
         self._page(0, 1)
@@ -181,13 +177,12 @@ class EmployeesV1:
         body: object = None,
     ) -> Answer:
         settings = self._settings()
-        brake = self._budget.meter(f"{method} {route}", Lane.FRESH)
+        brake = self._budget.meter(f"{method} {route}", self._lane)
         answer: Answer | None = None
-        for attempt in range(2):
-            token = self._access(settings, anew=attempt > 0)
-            answer = HttpClient(
-                self._session, "BMS", [settings.gateway_url], _METHODS, _PATIENCE
-            ).request(
+        token = ""
+        for _ in range(2):
+            token = self._tokens.access(settings, refused=token)
+            answer = self._client(settings).request(
                 method,
                 f"{settings.gateway_url}{path}",
                 headers={"Authorization": f"Bearer {token}"},
@@ -203,6 +198,9 @@ class EmployeesV1:
         _check(answer, f"{method} {route}")
         return answer
 
+    def _client(self, settings: BmsSettings) -> HttpClient:
+        return HttpClient(self._session, "BMS", [settings.gateway_url], _METHODS, PATIENCE)
+
     def _settings(self) -> BmsSettings:
         settings = self._store.get()
         if settings is None:
@@ -211,45 +209,8 @@ class EmployeesV1:
             )
         return settings
 
-    def _access(self, settings: BmsSettings, *, anew: bool) -> str:
-        with self._lock:
-            token, now = self._token, self._now()
-            if (
-                token is None
-                or anew
-                or token.for_version != settings.version
-                or token.renew_at <= now
-            ):
-                token = self._token = self._sign_in_once(settings, now)
-            return token.access
-
-    def _sign_in_once(self, settings: BmsSettings, now: datetime) -> _Token:
-        """A refusal is believed for a while: each further try may lock the API user out."""
-        refusal = self._refusal
-        if refusal is not None and refusal[0] == settings.version and now < refusal[1]:
-            raise refusal[2]
-        try:
-            return self._sign_in(settings)
-        except RouteMissing:
-            raise
-        except PersonMustAct as error:
-            self._refusal = (settings.version, now + _REFUSAL_BELIEVED, error)
-            raise
-
-    def _sign_in(self, settings: BmsSettings) -> _Token:
-        try:
-            return self._sign_in_with(settings, self._vault.get(BMS_PASSWORD) or "")
-        except RouteMissing:
-            raise
-        except PersonMustAct:
-            # Another instance may have saved a new one a moment ago.
-            fresh = self._vault.get(BMS_PASSWORD, fresh=True) or ""
-            return self._sign_in_with(settings, fresh)
-
-    def _sign_in_with(self, settings: BmsSettings, password: str) -> _Token:
-        answer = HttpClient(
-            self._session, "BMS", [settings.gateway_url], _METHODS, _PATIENCE
-        ).request(
+    def _sign_in(self, settings: BmsSettings, password: str) -> Token:
+        answer = self._client(settings).request(
             "POST",
             f"{settings.gateway_url}{_TOKEN}",
             form={
@@ -272,8 +233,8 @@ class EmployeesV1:
                 code=SIGN_IN_REFUSED,
             )
         seconds = reply.number("expires_in")
-        life = _LIFE_UNKNOWN if not seconds else min(timedelta(seconds=seconds), _LONGEST_LIFE)
-        return _Token(access, self._now() + life * 0.75, settings.version)
+        life = LIFE_UNKNOWN if not seconds else min(timedelta(seconds=seconds), _LONGEST_LIFE)
+        return Token(access, self._now() + life * 0.75, settings.version)
 
 
 def _is_needed(one: ToWrite) -> bool:

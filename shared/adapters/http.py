@@ -90,22 +90,19 @@ class Brake:
         self,
         *,
         longest_wait: float = 5.0,
-        unasked: float | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._until = 0.0
         self._longest_wait = longest_wait
-        self._unasked = unasked  # seconds to wait where the other side names none
         self._sleep = sleep
         self._clock = clock
 
     def limited(self, asked: float | None) -> float | None:
         """Refused because of a limit: for how many seconds nobody passes, if that is known."""
-        seconds = asked or self._unasked
-        if seconds:
-            self.hold(seconds)
-        return seconds
+        if asked:
+            self.hold(asked)
+        return asked
 
     def hold(self, seconds: float) -> None:
         """Nobody passes for so long. A longer hold that is already there stays."""
@@ -308,15 +305,14 @@ class _TooMuch(Exception):
 class BrakeBoard:
     """One brake per name, made when first asked for."""
 
-    def __init__(self, *, unasked: float | None = None) -> None:
-        self._unasked = unasked
+    def __init__(self) -> None:
         self._brakes: dict[str, Brake] = {}
         self._lock = threading.Lock()
 
     def brake(self, name: str) -> Brake:
         """The brake of this name."""
         with self._lock:
-            return self._brakes.setdefault(name, Brake(unasked=self._unasked))
+            return self._brakes.setdefault(name, Brake())
 
 
 def origin_of(url: str) -> str:

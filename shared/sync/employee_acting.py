@@ -35,7 +35,6 @@ from shared.errors import (
 )
 from shared.ports import (
     ActivityLog,
-    Bms,
     BmsSettingsStore,
     Connections,
     EmployeeDefaultsStore,
@@ -90,10 +89,10 @@ class EmployeeActing:
     worklist: Worklist
     defaults: EmployeeDefaultsStore
     bms_settings: BmsSettingsStore
-    bms: Bms
     planning: PlanEmployees
     choices: EmployeeChoices
-    by_api: EmployeesByApi
+    fresh: EmployeesByApi
+    bulk: EmployeesByApi  # paid for from the bulk share of BMS's limit (R25)
     reports: Reports
     holding: Holding
     now: Now
@@ -104,7 +103,7 @@ class EmployeeActing:
             return
         try:
             # Read now: an older list would lack whom the app itself has just written.
-            staff = self.staff(self.now())
+            staff = self.staff(work, self.now())
             plans = self._plans(work, steps, staff)
         except SyncError as error:
             later = self._whole_bms(work, error)
@@ -135,11 +134,14 @@ class EmployeeActing:
                 by_api = self.defaults.get().by_api  # it may have ended with this one
         self._finish(work, done)
 
-    def staff(self, newer_than: datetime) -> Staff:
+    def _hands(self, work: Work) -> EmployeesByApi:
+        return self.fresh if work.fresh else self.bulk
+
+    def staff(self, work: Work, newer_than: datetime) -> Staff:
         """Everybody in BMS, read since then."""
         settings = self.bms_settings.get()
         return Staff(
-            {one.id: one for one in self.bms.employees(newer_than=newer_than)},
+            {one.id: one for one in self._hands(work).bms.employees(newer_than=newer_than)},
             self.defaults.get(),
             settings.user_name if settings else "",
         )
@@ -266,7 +268,7 @@ class EmployeeActing:
 
         try:
             before_write()
-            record_id, notes = self.by_api.do(plan.item, before_write)
+            record_id, notes = self._hands(work).do(plan.item, before_write)
             work.wrote = True
         except RouteMissing as error:
             self._fall_back(work, error)

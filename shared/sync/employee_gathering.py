@@ -34,6 +34,7 @@ class GatherEmployees:
     worklist: Worklist
     links: Links
     bms: Bms
+    bulk_bms: Bms  # paid for from the bulk share of its limit (R25)
     now: Now
 
     def wanted(self, work: Work, placements: Mapping[UserId, Placement]) -> bool:
@@ -69,10 +70,11 @@ class GatherEmployees:
     def _fill(
         self, work: Work, ruled: Mapping[UserId, MappingRule], defaults: EmployeeDefaults
     ) -> None:
-        lists = self.lists()
+        bms = self.bms if work.fresh else self.bulk_bms
+        lists = lists_of(bms)
         linked = self._managers(work, list(ruled))
         if any(manager not in lists["employees"] for manager in linked.values()):
-            staff = self.bms.employees(newer_than=self.now())  # he was made just now
+            staff = bms.employees(newer_than=self.now())  # he was made just now
             lists = {**lists, "employees": {int(one.id): one.name for one in staff}}
         for user, rule in ruled.items():
             if user in work.later:
@@ -85,19 +87,6 @@ class GatherEmployees:
                 lists,
                 linked.get(user),
             )
-
-    def lists(self) -> Lists:
-        """BMS's look-ups of an employee's values (cached by the adapter)."""
-        found: dict[str, dict[int, str]] = {}
-        for kind in sorted(set(LISTS.values())):
-            try:
-                found[kind] = dict(self.bms.lookup(kind))
-            except PersonMustAct:
-                # The names of some tables are a guess (bms-api.md 6): their ids stay without names.
-                if kind != "employmenttypes":
-                    raise
-                found[kind] = {}
-        return found
 
     def _managers(self, work: Work, users: list[UserId]) -> dict[UserId, RecordId]:
         """The employee of each one's manager in Entra, where the manager is linked (R11)."""
@@ -135,3 +124,17 @@ class GatherEmployees:
                 del after[user]
                 work.decide_again(user)
         return after
+
+
+def lists_of(bms: Bms) -> Lists:
+    """BMS's look-ups of an employee's values (cached by the adapter)."""
+    found: dict[str, dict[int, str]] = {}
+    for kind in sorted(set(LISTS.values())):
+        try:
+            found[kind] = dict(bms.lookup(kind))
+        except PersonMustAct:
+            # The names of some tables are a guess (bms-api.md 6): their ids stay without names.
+            if kind != "employmenttypes":
+                raise
+            found[kind] = {}
+    return found

@@ -81,6 +81,7 @@ class WorkOff:
     worklist: Worklist
     defaults: EmployeeDefaultsStore
     bms: Bms
+    bulk_bms: Bms  # for looks that nobody waits for (R25)
     planning: PlanEmployees
     reports: Reports
     queues: Queues
@@ -169,12 +170,15 @@ class WorkOff:
 
     # --- what BMS shows ------------------------------------------------------------------------
 
-    def look(self, connection_id: ConnectionId | None = None) -> int:
+    def look(
+        self, connection_id: ConnectionId | None = None, *, a_person_waits: bool = False
+    ) -> int:
         """Close what BMS shows to be done; answers how many items."""
         items = self.worklist.list(connection_id)
         if not items:
             return 0
-        staff = {one.id: one for one in self.bms.employees(newer_than=self.now())}
+        bms = self.bms if a_person_waits else self.bulk_bms
+        staff = {one.id: one for one in bms.employees(newer_than=self.now())}
         count = 0
         for item in items:
             try:

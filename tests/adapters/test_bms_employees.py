@@ -62,8 +62,12 @@ def wire(bms: BmsProcess, real_storage: RealStorage) -> Iterator[BmsWire]:
 
 
 @pytest.fixture
-def v1(wire: BmsWire) -> EmployeesV1:
-    budget = BmsBudget(wire.storage.opened(), SavedLimit(wire.settings, wire.clock), wire.clock)
+def budget(wire: BmsWire) -> BmsBudget:
+    return BmsBudget(wire.storage.opened(), SavedLimit(wire.settings, wire.clock), wire.clock)
+
+
+@pytest.fixture
+def v1(wire: BmsWire, budget: BmsBudget) -> EmployeesV1:
     return EmployeesV1(PooledSession(), wire.settings, wire.vault, budget, wire.clock)
 
 
@@ -231,3 +235,15 @@ def test_the_older_api_has_a_budget_of_its_own_r25(wire: BmsWire, v1: EmployeesV
 
     assert wire.calls(LIST) == 2
     wire.api.employees()
+
+
+def test_bulk_work_on_employees_leaves_fresh_changes_their_share_r25(
+    wire: BmsWire, v1: EmployeesV1, budget: BmsBudget
+) -> None:
+    v1.bulk().change(TOMAS, fields(LastName="Berg"), at_once)
+
+    of_employees = [one for one in budget.view() if "/api/hr/employees" in one.endpoint]
+    assert len(of_employees) == 2, "one reads, one writes"
+    assert all(one.used_bulk > 0 and one.used_fresh == 0 for one in of_employees)
+    v1.change(TOMAS, fields(LastName="Reyes"), at_once)
+    assert wire.calls("POST /api/token") == 1, "both lanes share one token"

@@ -225,11 +225,13 @@ class Worker:
             worklist=self.worklist,
             defaults=self.defaults,
             bms=self.bms,
+            bulk_bms=self.bms,
             planning=planning,
             reports=reports,
             queues=self.queues,
             now=clock,
         )
+        by_api = EmployeesByApi(self.bms, self.writer, self.worklist, clock)
         employee_acting = EmployeeActing(
             connections=self.connections,
             links=self.links,
@@ -238,7 +240,6 @@ class Worker:
             worklist=self.worklist,
             defaults=self.defaults,
             bms_settings=world.bms_settings,
-            bms=self.bms,
             planning=planning,
             choices=EmployeeChoices(
                 self.links,
@@ -249,7 +250,8 @@ class Worker:
                 self.queues,
                 clock,
             ),
-            by_api=EmployeesByApi(self.bms, self.writer, self.worklist, clock),
+            fresh=by_api,
+            bulk=by_api,
             reports=reports,
             holding=self.holding,
             now=clock,
@@ -286,7 +288,13 @@ class Worker:
                 now=clock,
             ),
             employees=GatherEmployees(
-                self.connections, self.defaults, self.worklist, self.links, self.bms, clock
+                self.connections,
+                self.defaults,
+                self.worklist,
+                self.links,
+                self.bms,
+                self.bms,
+                clock,
             ),
             employee_acting=employee_acting,
             work_off=self.work_off,

@@ -248,6 +248,7 @@ class World:
             worklist=self.worklist,
             defaults=self.employee_defaults,
             bms=self.bms,
+            bulk_bms=self.bms,
             planning=PlanEmployees(self.links, self.owners, self.clock),
             reports=Reports(self.links, self.queues, self.clock),
             queues=self.queues,

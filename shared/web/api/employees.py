@@ -229,7 +229,7 @@ class EmployeesApi:
 
     def look(self, _: Call) -> Reply:
         """POST /api/worklist/look."""
-        return json_reply(Looked(closed=self.worklist.look()))
+        return json_reply(Looked(closed=self.worklist.look(a_person_waits=True)))
 
     def done(self, call: Call) -> Reply:
         """POST /api/worklist/{id}/done."""
