@@ -183,8 +183,10 @@ async def _apply(msg: func.QueueMessage, queue: str, lane: Executor, context: fu
 
 
 def _give_up(queue: str, text: str) -> None:
-    if app().readiness.may_begin(f"{queue}-poison", text):
-        app().poison.handle(queue, text)
+    name = f"{queue}-poison"
+    with app().invocation(name, carried(text)):
+        if app().readiness.may_begin(name, text):
+            app().poison.handle(queue, text)
 
 
 async def _in(

@@ -168,7 +168,8 @@ def build(settings: Settings) -> App:
     directories = GraphDirectories(settings, outside, sign_in)
     limit = SavedLimit(bms_settings, now)
     budget = BmsBudget(storage, limit, now)
-    bms = BmsApi(BmsSession(outside, bms_settings, vault, budget, now), now)
+    bms_session = BmsSession(outside, bms_settings, vault, budget, now)
+    bms = BmsApi(bms_session, now)
 
     glue_settings, glue_memory = TableItGlueSettings(storage), TableItGlueMemory(storage)
     passed_on = TablePassedOn(storage)
@@ -203,7 +204,7 @@ def build(settings: Settings) -> App:
     )
     planning = PlanEmployees(links, owners, now)
     defaults, worklist = TableEmployeeDefaults(storage), TableWorklist(storage)
-    writer = EmployeesV1(outside, bms_settings, vault, budget, now)
+    writer = EmployeesV1(outside, bms_session.settings, vault, budget, now)
     reports = Reports(links, queues, now)
     work_off = WorkOff(
         connections,

@@ -359,8 +359,8 @@ class FakeBudget:
 class FakeFailures:
     held: list[Failure] = field(default_factory=list)
 
-    def add(self, failure: Failure) -> None:
-        self.held.insert(0, failure)
+    def add(self, *failures: Failure) -> None:
+        self.held[:0] = reversed(failures)
 
     def get(self, failure_id: str) -> Failure | None:
         return next((each for each in self.held if each.id == failure_id), None)
@@ -400,6 +400,12 @@ class FakeSweepState:
 
     def subscriptions(self, connection_id: ConnectionId) -> list[Subscription]:
         return [each for each in self.held.values() if each.connection_id == connection_id]
+
+    def all_subscriptions(self) -> dict[ConnectionId, list[Subscription]]:
+        found: dict[ConnectionId, list[Subscription]] = {}
+        for each in self.held.values():
+            found.setdefault(each.connection_id, []).append(each)
+        return found
 
     def save_subscription(self, subscription: Subscription) -> None:
         self.held[subscription.connection_id, subscription.resource] = subscription

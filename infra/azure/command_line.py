@@ -53,7 +53,7 @@ class AzGraph:
 
 def rest(method: str, url: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """One call by `az rest`."""
-    command = ["az", "rest", "--only-show-errors", "--method", method, "--url", url]
+    command = ["az", "rest", "--method", method, "--url", url, "--only-show-errors"]
     if body is None:
         return _json(run(command))
     with tempfile.TemporaryDirectory() as folder:
@@ -70,7 +70,7 @@ def run(command: list[str]) -> str:
         raise CommandFailed(f"{command[0]} is not installed.")
     answer = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
     if answer.returncode != 0:
-        raise CommandFailed(f"{' '.join(command[:4])} failed: {answer.stderr.strip()}")
+        raise CommandFailed(f"{' '.join(command[:6])} failed: {answer.stderr.strip()}")
     return answer.stdout
 
 

@@ -27,17 +27,31 @@ from infra.azure.registrations import (
 
 _MANAGEMENT = "https://management.azure.com"
 _API = "api-version=2022-03-01"
+_NEEDED = (
+    "AZURE_ENV_NAME",
+    "AZURE_RESOURCE_GROUP",
+    "AZURE_SUBSCRIPTION_ID",
+    "AZURE_TENANT_ID",
+    "CONSOLE_CLIENT_ID",
+    "FUNCTION_APP_NAME",
+    "IDENTITY_PRINCIPAL_ID",
+    "PUBLIC_URL",
+)
 _WAIT_SECONDS, _PAUSE = 900.0, 15.0
 
 
 def main() -> int:
-    """Join and wait; the answer is the exit status, which is always 0."""
+    """Join and wait; the answer is the exit status: 0, but where a value is missing."""
     values = deployment_values()
+    if lacking := [name for name in _NEEDED if not values.get(name)]:
+        say(f"Not set: {', '.join(lacking)}. They are outputs of the deployment: docs/deploy.md.")
+        return 1
     try:
         join(AzGraph(), values)
     except CommandFailed as error:
         say(f"{error}\nThe registrations could not be changed; what is left to do by hand:\n")
-        say(portal_steps(values["AZURE_ENV_NAME"], values["PUBLIC_URL"]))
+        identity = values["IDENTITY_PRINCIPAL_ID"]
+        say(portal_steps(values["AZURE_ENV_NAME"], values["PUBLIC_URL"], identity))
     try:
         site = f"{_MANAGEMENT}{_site_id(values)}/config/configreferences/appsettings"
         wait(lambda: _unresolved(site), lambda: _refresh(site))

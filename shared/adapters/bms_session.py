@@ -15,11 +15,11 @@ from typing import Any
 
 from shared.adapters.bms_budget import BmsBudget
 from shared.adapters.bms_tokens import LIFE_UNKNOWN, SIGN_IN_REFUSED, Token, Tokens
-from shared.adapters.http import NO_DELETE, Answer, HttpClient, Patience, Stop
+from shared.adapters.http import NO_DELETE, Answer, HttpClient, Patience, Stop, ended
 from shared.adapters.http_session import PooledSession
 from shared.core.budget import Lane
 from shared.core.model import BmsSettings
-from shared.errors import PersonMustAct, Rejected, TryLater
+from shared.errors import Limited, PersonMustAct, Rejected, TryLater
 from shared.measures import BMS_CALLS
 from shared.ports import BmsSettingsStore, Now, Vault
 
@@ -123,13 +123,15 @@ class BmsSession:
         """
         settings = self.settings()
         brake = self._budget.meter(f"{method} {route}", lane)
+        what = (method, path, params, body, repeatable, brake, lane)
         token = self._tokens.access(settings)
-        answer = self._send(settings, token, method, path, params, body, repeatable, brake)
-        BMS_CALLS.add(1, {"lane": lane.value, "outcome": f"{answer.status // 100}xx"})
+        answer = self._send(settings, token, *what)
         if _token_refused(answer):
             # The token may have been withdrawn before its time: sign in once more, try once more.
             token = self._tokens.access(settings, refused=token)
-            answer = self._send(settings, token, method, path, params, body, repeatable, brake)
+            answer = self._send(
+                settings, token, method, path, params, body, repeatable, brake, lane
+            )
         if _token_refused(answer):
             raise PersonMustAct(
                 "BMS refuses the token that it has just issued.",
@@ -168,17 +170,24 @@ class BmsSession:
         body: object,
         repeatable: bool | None,
         brake: Stop,
+        lane: Lane,
     ) -> Answer:
-        client = self._client(settings)
-        return client.request(
-            method,
-            f"{settings.api_url}{path}",
-            headers={"Authorization": f"Bearer {token}"},
-            params=dict(params) if params else None,
-            json_body=body,
-            idempotent=repeatable,
-            brake=brake,
-        )
+        try:
+            answer = self._client(settings).request(
+                method,
+                f"{settings.api_url}{path}",
+                headers={"Authorization": f"Bearer {token}"},
+                params=dict(params) if params else None,
+                json_body=body,
+                idempotent=repeatable,
+                brake=brake,
+            )
+        except TryLater as error:
+            if not isinstance(error, Limited):  # which is also raised where nothing was sent
+                BMS_CALLS.add(1, {"lane": lane.value, "outcome": "failed"})
+            raise
+        BMS_CALLS.add(1, {"lane": lane.value, "outcome": f"{answer.status // 100}xx"})
+        return answer
 
     def _client(self, settings: BmsSettings) -> HttpClient:
         return HttpClient(self._session, "BMS", [settings.api_url], NO_DELETE, PATIENCE)
@@ -235,7 +244,7 @@ def _words(error: Reply, status: int) -> str:
     """BMS's own words, never its stack trace (bms-api.md 3.2)."""
     words = error.text("details") or error.text("message") or f"HTTP {status}"
     more = [str(one) for one in error.value("subErrors", [])]
-    return " ".join([words, *more])[:400]
+    return ended(" ".join([words, *more])[:400])
 
 
 def _masked(words: str, secret: str) -> str:

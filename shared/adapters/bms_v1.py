@@ -16,13 +16,13 @@ from typing import Any, Final
 from shared.adapters.bms_budget import BmsBudget
 from shared.adapters.bms_session import PATIENCE, Reply
 from shared.adapters.bms_tokens import LIFE_UNKNOWN, SIGN_IN_REFUSED, Token, Tokens
-from shared.adapters.http import Answer, HttpClient
+from shared.adapters.http import Answer, HttpClient, ended
 from shared.adapters.http_session import PooledSession
 from shared.core.budget import Lane
 from shared.core.employee_fields import ACTIVE, LABELS, YES, ToWrite
 from shared.core.model import BmsSettings, RecordId
 from shared.errors import DecideAgain, PersonMustAct, Rejected, TryLater, Uncertain
-from shared.ports import BmsSettingsStore, Now, RouteMissing, Vault
+from shared.ports import Now, RouteMissing, Vault
 
 _EMPLOYEES: Final = "/api/hr/employees"
 _TOKEN: Final = "/api/token"  # noqa: S105 - a path
@@ -46,7 +46,7 @@ class EmployeesV1:
     def __init__(
         self,
         session: PooledSession,
-        store: BmsSettingsStore,
+        settings: Callable[[], BmsSettings],
         vault: Vault,
         budget: BmsBudget,
         now: Now,
@@ -55,7 +55,7 @@ class EmployeesV1:
         tokens: Tokens | None = None,
     ) -> None:
         self._session = session
-        self._store = store
+        self._settings = settings
         self._vault = vault
         self._budget = budget
         self._now = now
@@ -64,7 +64,7 @@ class EmployeesV1:
 
     def bulk(self) -> EmployeesV1:
         """The same, paid for from the bulk share of the hourly limit (R25)."""
-        given = (self._session, self._store, self._vault, self._budget, self._now)
+        given = (self._session, self._settings, self._vault, self._budget, self._now)
         return EmployeesV1(*given, lane=Lane.BULK, tokens=self._tokens)
 
     def probe(self) -> None:
@@ -201,14 +201,6 @@ class EmployeesV1:
     def _client(self, settings: BmsSettings) -> HttpClient:
         return HttpClient(self._session, "BMS", [settings.gateway_url], _METHODS, PATIENCE)
 
-    def _settings(self) -> BmsSettings:
-        settings = self._store.get()
-        if settings is None:
-            raise PersonMustAct(
-                "BMS is not set up yet.", "Enter the BMS settings.", code="bms-settings"
-            )
-        return settings
-
     def _sign_in(self, settings: BmsSettings, password: str) -> Token:
         answer = self._client(settings).request(
             "POST",
@@ -279,12 +271,17 @@ def _check(answer: Answer, endpoint: str) -> None:
     said = words.text("error_description") or words.text("error") or f"HTTP {answer.status}"
     if answer.status == 403:
         raise PersonMustAct(
-            f"BMS does not allow to write employees: {said[:300]}",
+            f"BMS does not allow this app to write employees: {ended(said[:300])}",
             "Give the API user's security role the right to view and modify employees.",
             code="bms-rights",
         )
-    raise Rejected(
-        f"BMS refused: {said[:300]}", "Correct the person in Entra, or the Employee Defaults."
+    raise _refused(said)
+
+
+def _refused(said: str) -> Rejected:
+    return Rejected(
+        f"BMS refused: {ended(said[:300])}",
+        "Correct the person in Entra, or the Employee Defaults.",
     )
 
 
@@ -294,9 +291,7 @@ def _envelope(answer: Answer) -> Reply:
     code = reply.value("ResponseCode", 0)
     if str(code) not in ("0", "200") or reply.value("Success", True) is False:
         said = reply.text("Error") or reply.text("Status") or f"code {code}"
-        raise Rejected(
-            f"BMS refused: {said[:300]}", "Correct the person in Entra, or the Employee Defaults."
-        )
+        raise _refused(said)
     return reply
 
 

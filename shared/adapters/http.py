@@ -354,6 +354,11 @@ def _is_passing(status: int) -> bool:
     return status in (408, 429) or (status >= 500 and status != 501)
 
 
+def ended(words: str) -> str:
+    """The other side's words as the end of a sentence of ours."""
+    return words if words.endswith((".", "!", "?", "…")) else f"{words}."
+
+
 def _without_names(url: str) -> str:
     """The path; segments that may name somebody are left out."""
     return "/".join(

@@ -248,7 +248,7 @@ def _refusal(answer: Answer) -> SyncError:
         if not isinstance(one, Mapping):
             continue
         told = [str(one[name]) for name in ("title", "detail") if one.get(name)]
-        words += [word for word in told if word not in words]
+        words += [word for word in (text.rstrip(". ") for text in told) if word not in words]
         pointer = (one.get("source") or {}).get("pointer") or ""
         if pointer:
             names.append(str(pointer).strip("/").split("/")[-1].replace("_", "-"))

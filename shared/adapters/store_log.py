@@ -304,23 +304,8 @@ class TableFailures:
     def __init__(self, storage: Storage) -> None:
         self._table = storage.table("failures")
 
-    def add(self, failure: Failure) -> None:
-        self._table.write(
-            Write(
-                {
-                    "PartitionKey": "failure",
-                    "RowKey": failure.id,
-                    "connectionId": failure.connection_id,
-                    "at": stamp(failure.at),
-                    "cause": failure.cause,
-                    "sentence": failure.sentence,
-                    "nextStep": failure.next_step,
-                    **pieces("message", failure.message),
-                    "queue": failure.queue,
-                    "userId": failure.user_id or "",
-                }
-            )
-        )
+    def add(self, *failures: Failure) -> None:
+        self._table.write_all([Write(_failure_entity(failure)) for failure in failures])
 
     def get(self, failure_id: str) -> Failure | None:
         entity = self._table.get("failure", failure_id)
@@ -343,6 +328,21 @@ class TableFailures:
 
     def _rows(self, select: Sequence[str] | None) -> Any:
         return self._table.query("PartitionKey eq 'failure'", select=select)
+
+
+def _failure_entity(failure: Failure) -> Entity:
+    return {
+        "PartitionKey": "failure",
+        "RowKey": failure.id,
+        "connectionId": failure.connection_id,
+        "at": stamp(failure.at),
+        "cause": failure.cause,
+        "sentence": failure.sentence,
+        "nextStep": failure.next_step,
+        **pieces("message", failure.message),
+        "queue": failure.queue,
+        "userId": failure.user_id or "",
+    }
 
 
 def _failure(entity: Entity) -> Failure:

@@ -18,6 +18,8 @@ from shared.core.model import (
 )
 from shared.ports import PendingSignIn, Window
 
+_SUBSCRIPTIONS = "RowKey ge 'subscription-' and RowKey lt 'subscription.'"
+
 
 class TableSweepState:
     """ports.SweepState: one partition per connection."""
@@ -62,19 +64,16 @@ class TableSweepState:
 
     def subscriptions(self, connection_id: ConnectionId) -> list[Subscription]:
         found = self._table.query(
-            "PartitionKey eq @p and RowKey ge 'subscription-' and RowKey lt 'subscription.'",
-            parameters={"p": connection_id},
+            f"PartitionKey eq @p and {_SUBSCRIPTIONS}", parameters={"p": connection_id}
         )
-        return [
-            Subscription(
-                connection_id=connection_id,
-                resource=str(entity["RowKey"]).removeprefix("subscription-"),
-                id=entity["id"],
-                expires_at=datetime.fromisoformat(entity["expiresAt"]),
-                extended_at=datetime.fromisoformat(entity["extendedAt"]),
-            )
-            for entity in found
-        ]
+        return [_subscription(entity) for entity in found]
+
+    def all_subscriptions(self) -> dict[ConnectionId, list[Subscription]]:
+        found: dict[ConnectionId, list[Subscription]] = {}
+        for entity in self._table.query(_SUBSCRIPTIONS):
+            one = _subscription(entity)
+            found.setdefault(one.connection_id, []).append(one)
+        return found
 
     def save_subscription(self, subscription: Subscription) -> None:
         self._table.write(
@@ -95,6 +94,16 @@ class TableSweepState:
                 {"PartitionKey": connection_id, "RowKey": f"subscription-{resource}"}, delete=True
             )
         )
+
+
+def _subscription(entity: Entity) -> Subscription:
+    return Subscription(
+        connection_id=ConnectionId(entity["PartitionKey"]),
+        resource=str(entity["RowKey"]).removeprefix("subscription-"),
+        id=entity["id"],
+        expires_at=datetime.fromisoformat(entity["expiresAt"]),
+        extended_at=datetime.fromisoformat(entity["extendedAt"]),
+    )
 
 
 class TablePendingSignIns:

@@ -128,7 +128,7 @@ class Mapped:
 
     account_id: AccountId
     organization_id: OrganizationId | None
-    by: str  # "bms id" | "name" | ""
+    by: str  # "hand" | "bms id" | "name" | ""
     looked_at: datetime
     reason: str = ""
 

@@ -132,6 +132,9 @@ class SweepState(Protocol):
 
     def subscriptions(self, connection_id: ConnectionId) -> list[Subscription]: ...
 
+    def all_subscriptions(self) -> dict[ConnectionId, list[Subscription]]:
+        """Those of every connection that has one."""
+
     def save_subscription(self, subscription: Subscription) -> None: ...
 
     def remove_subscription(self, connection_id: ConnectionId, resource: str) -> None: ...

@@ -10,7 +10,6 @@ job back until then (R27).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextvars import copy_context
@@ -47,7 +46,7 @@ from shared.ports import (
 )
 from shared.sync import troubles
 from shared.sync.address_reading import known_of
-from shared.sync.claims import give_back, take_claims
+from shared.sync.claims import give_back, guard, take_claims
 from shared.sync.contact_jobs import (
     Change,
     ContactJobs,
@@ -62,9 +61,7 @@ from shared.sync.contact_jobs import (
 from shared.sync.finding import FindRecords
 from shared.sync.holding import Holding
 from shared.sync.itglue_queue import QueueForItGlue, written_records
-from shared.sync.work import CLAIM_LIFE, CLAIM_USE, Told, Work
-
-log = logging.getLogger(__name__)
+from shared.sync.work import CLAIM_LIFE, Told, Work
 
 BMS_DOWN = timedelta(minutes=1)
 _CHUNK = 24
@@ -124,9 +121,7 @@ class Acting:
         owning = self._take_owners(work, claimed)
         going, locked = self._lock_addresses(work, owning, taken_at)
 
-        def before_write() -> None:
-            if self.now() - taken_at > CLAIM_USE:
-                raise TryLater("The claim on the user has nearly run out.", counts=False)
+        before_write = guard(self.now, taken_at)
 
         def carry_out(job: Job) -> Done | SyncError:
             try:
@@ -333,12 +328,8 @@ class Acting:
             work.later[user] = self._whole_bms(work, error)
 
     def _whole_bms(self, work: Work, error: SyncError) -> SyncError:
-        """Trouble that is not this user's: a person hears of it, and the work waits."""
-        if not isinstance(error, PersonMustAct):
-            return error
-        trouble = troubles.trouble_of(error, self.now())
-        troubles.record(self.connections, work.connection.id, trouble, seen=work.connection)
-        return TryLater(error.sentence, BMS_DOWN, counts=False)
+        connection = work.connection
+        return troubles.as_later(self.connections, connection, error, self.now(), BMS_DOWN)
 
     def _record_gone(self, work: Work, job: Job, error: RecordGone) -> None:
         """R8: match again by address, else create anew, and say so."""

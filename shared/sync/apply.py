@@ -8,7 +8,6 @@ done now goes back to the queue with a delay; one user's trouble never stops the
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -71,8 +70,6 @@ from shared.sync.seeking import Seeking
 from shared.sync.work import LOOK_AGAIN, PARKED, Told, Work, wait_for_lock
 from shared.sync.worklist import WorkOff
 
-log = logging.getLogger(__name__)
-
 _FRESH_SLICE = timedelta(seconds=60)
 _BULK_SLICE = timedelta(seconds=20)  # a bulk message ends soon and hands its rest on
 
@@ -114,11 +111,13 @@ class Apply:
         if wait is not None:
             self.outcomes.wait_for_budget(delta, queue, wait)
             return
+        began = self.now()
         work = self._work(connection, delta, queue)
         try:
             self._run(work)
             if delta.sync and work.employees:
-                self.work_off.look(connection.id)  # after a full sync too (R26)
+                # After each part of a full sync (R26), by the list that this message has read.
+                self.work_off.look(connection.id, newer_than=began)
         except SyncError as error:
             self.outcomes.all_later(work, error)
         self.outcomes.report(work)

@@ -83,7 +83,7 @@ class ManageBms:
         except PersonMustAct as error:
             raise BadInput(
                 422,
-                f"BMS refused this sign-in: {error.sentence} {error.next_step}",
+                f"{error.sentence} {error.next_step} Nothing was saved.",
                 field="password",
             ) from error
         settings = replace(settings, version=self.new_version())

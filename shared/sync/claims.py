@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from shared.core.model import Claim, Link, LinkState, UserId
-from shared.ports import Links
-from shared.sync.work import CLAIM_LIFE, Work
+from shared.errors import TryLater
+from shared.ports import Links, Now
+from shared.sync.work import CLAIM_LIFE, CLAIM_USE, Work
 
 
 def take_claims(
@@ -30,6 +31,16 @@ def take_claims(
         if link.user_id not in claimed:
             work.decide_again(link.user_id)
     return claimed
+
+
+def guard(now: Now, taken_at: datetime) -> Callable[[], None]:
+    """To be called right before each write: TryLater when the claim may run out meanwhile."""
+
+    def before_write() -> None:
+        if now() - taken_at > CLAIM_USE:
+            raise TryLater("The claim on the user has nearly run out.", counts=False)
+
+    return before_write
 
 
 def give_back(links: Links, claimed: Sequence[Link]) -> None:

@@ -149,7 +149,7 @@ def carry_out(plan: Plan) -> None:
 
 
 def placed(place: str, refusal: BadInput) -> BadInput:
-    """The same refusal with its place in the file before the member that it names."""
+    """The same refusal with its place before the member that it names."""
     name = f"{place}.{refusal.field}" if refusal.field else place
     sentence = refusal.sentence
     if refusal.field and sentence.startswith(refusal.field):

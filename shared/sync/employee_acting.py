@@ -27,7 +27,6 @@ from shared.core.worklist import ItemKind, closed, done_kind, field_changes, tol
 from shared.errors import (
     DecideAgain,
     Limited,
-    PersonMustAct,
     Rejected,
     SyncError,
     TryLater,
@@ -46,7 +45,7 @@ from shared.ports import (
     Worklist,
 )
 from shared.sync import troubles
-from shared.sync.claims import give_back, take_claims
+from shared.sync.claims import give_back, guard, take_claims
 from shared.sync.employee_by_api import EmployeesByApi
 from shared.sync.employee_choices import EmployeeChoices
 from shared.sync.employee_planning import (
@@ -61,7 +60,7 @@ from shared.sync.employee_planning import (
 from shared.sync.holding import Holding
 from shared.sync.reports import Reports
 from shared.sync.seeking import IN_FLIGHT
-from shared.sync.work import CLAIM_USE, PARKED, Told, Work
+from shared.sync.work import PARKED, Told, Work
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +118,7 @@ class EmployeeActing:
         ]
         going = [one for one in going if self._owns(work, one)]
         self.worklist.put([one.item for one in going if one.item is not None])
-        by_api = self.defaults.get().by_api
+        by_api = staff.defaults.by_api
         done: list[_Done] = []
         for one in going:
             stop = _whole_trouble(work)
@@ -187,12 +186,18 @@ class EmployeeActing:
         state = LinkState.SKIPPED if one.link.record_id is None else one.link.state
         if before.reason == one.reason and before.state is state:
             work.told[user] = Told("skip", one.reason)
-            if before.fingerprint == one.link.fingerprint:
+            if before.fingerprint == one.link.fingerprint and not before.refused:
                 return
         else:
             work.tell(user, "skip", one.reason, before)
         after = replace(
-            one.link, state=state, reason=one.reason, task="", claim=None, updated_at=self.now()
+            one.link,
+            state=state,
+            reason=one.reason,
+            task="",
+            refused=False,
+            claim=None,
+            updated_at=self.now(),
         )
         if user not in self.links.save([work.named(after)]):
             work.decide_again(user)
@@ -261,11 +266,7 @@ class EmployeeActing:
         waits = _Done(plan, plan.now, plan.kind, plan.reason, plan.notes, finished=False)
         if not by_api:
             return waits
-
-        def before_write() -> None:
-            if self.now() - taken_at > CLAIM_USE:
-                raise TryLater("The claim on the user has nearly run out.", counts=False)
-
+        before_write = guard(self.now, taken_at)
         try:
             before_write()
             record_id, notes = self._hands(work).do(plan.item, before_write)
@@ -328,11 +329,7 @@ class EmployeeActing:
             work.later[user] = self._whole_bms(work, error)
 
     def _whole_bms(self, work: Work, error: SyncError) -> SyncError:
-        if not isinstance(error, PersonMustAct):
-            return error
-        trouble = troubles.trouble_of(error, self.now())
-        troubles.record(self.connections, work.connection.id, trouble, seen=work.connection)
-        return TryLater(error.sentence, PARKED, counts=False)
+        return troubles.as_later(self.connections, work.connection, error, self.now(), PARKED)
 
     # --- what was done -------------------------------------------------------------------------
 

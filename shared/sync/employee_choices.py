@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from shared.core.employee_decision import SeekEmployee
 from shared.core.matching import Ambiguous
-from shared.core.messages import UserDelta, encode_user_delta
-from shared.core.model import HoldMark, LinkState, Origin, RecordId, RecordType, UserId
-from shared.errors import TryLater
-from shared.ports import FRESH, Conflict, Conflicts, Links, Now, Owner, Owners, Queues, Worklist
+from shared.core.model import LinkState, RecordId, RecordType, UserId
+from shared.ports import Conflict, Conflicts, Links, Now, Owners, Queues, Worklist
 from shared.sync.employee_planning import LeaveBe, Plan, PlanEmployees, Staff
-from shared.sync.work import Told, Work, wait_for_lock
+from shared.sync.handing_over import HandingOver
+from shared.sync.work import Told, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +83,7 @@ class EmployeeChoices:
             state=state,
             reason=found.reason,
             in_conflict=True,
+            refused=False,
             task="",
             updated_at=now,
             claim=None,
@@ -100,64 +99,23 @@ class EmployeeChoices:
     def _stays(self, work: Work, user: UserId, reason: str) -> None:
         link = work.link_of(user)
         work.told[user] = Told("skip", reason)
-        if link.reason == reason:
+        if link.reason == reason and link.claim is None and not link.refused:
             return
         state = LinkState.SKIPPED if link.record_id is None else link.state
-        after = replace(link, state=state, reason=reason, updated_at=self.now(), claim=None)
+        after = replace(link, state=state, reason=reason, refused=False, claim=None)
+        after = replace(after, updated_at=self.now())
         if user in self.links.save([work.named(after)]):
             work.tell(user, "skip", reason, link)
         else:
             work.decide_again(user)
 
     def _take_from_former(self, work: Work, user: UserId, record_id: RecordId) -> bool:
-        """A person gave this user another one's employee: the other has none from here on.
-
-        False when the other is being written just now; this user is decided again then.
-        """
-        owner = self.owners.get_many(RecordType.EMPLOYEE, [record_id]).get(record_id)
-        if owner is None or owner == Owner(work.connection.id, user):
-            return True
-        link = self.links.get(owner.connection_id, owner.user_id)
-        if link is not None and link.claim is not None and link.claim.until > self.now():
-            wait = wait_for_lock(link.claim.until - self.now())
-            sentence = "The user whose employee was chosen is being written just now."
-            work.later[user] = TryLater(sentence, wait, counts=False)
-            return False
-        is_his = link is not None and link.record_type is RecordType.EMPLOYEE
-        if link is not None and is_his and link.record_id == record_id:
-            saved = self.links.save(
-                [
-                    replace(
-                        link,
-                        state=LinkState.PENDING,
-                        record_id=None,
-                        fingerprint="",
-                        written={},
-                        task="",
-                        reason="a person gave this employee to another user",
-                        hold=HoldMark.NONE,
-                        claim=None,
-                    )
-                ]
-            )
-            if not saved:
-                work.decide_again(user)
-                return False
-            self.worklist.remove(owner.connection_id, owner.user_id)
-        other = self.conflicts.get(owner.connection_id, owner.user_id)
-        if (
-            other is not None
-            and other.record_type is RecordType.EMPLOYEE
-            and other.chosen == record_id
-        ):
-            # The later word counts: otherwise the two would take him from each other for ever.
-            self.conflicts.put(replace(other, state="open", chosen=None, found_at=self.now()))
-        self.owners.release(RecordType.EMPLOYEE, record_id, owner)
-        delta = UserDelta(
-            owner.connection_id, (owner.user_id,), Origin.PERSON, signal_at=self.now()
-        )
-        self.queues.send(FRESH, encode_user_delta(delta), timedelta(seconds=5))
-        return True
+        stores = (self.links, self.owners, self.conflicts, self.queues)
+        handing_over = HandingOver(RecordType.EMPLOYEE, *stores, self.now)
+        free, former = handing_over.take(work, user, record_id)
+        if former is not None:
+            self.worklist.remove(former.connection_id, former.user_id)
+        return free
 
 
 def _names(record_ids: Sequence[RecordId]) -> str:

@@ -19,7 +19,7 @@ from shared.core.model import (
     UserId,
 )
 from shared.core.rules import Placement
-from shared.errors import PersonMustAct, SyncError, TryLater
+from shared.errors import PersonMustAct, SyncError
 from shared.ports import Bms, Connections, EmployeeDefaultsStore, Links, Now, Worklist
 from shared.sync import troubles
 from shared.sync.work import PARKED, Work
@@ -57,13 +57,9 @@ class GatherEmployees:
             try:
                 self._fill(work, ruled, defaults)
             except SyncError as error:
-                later = error
-                if isinstance(error, PersonMustAct):
-                    trouble = troubles.trouble_of(error, self.now())
-                    troubles.record(
-                        self.connections, work.connection.id, trouble, seen=work.connection
-                    )
-                    later = TryLater(error.sentence, PARKED, counts=False)
+                later = troubles.as_later(
+                    self.connections, work.connection, error, self.now(), PARKED
+                )
                 work.later |= {user: later for user in ruled if user not in work.employees}
         return defaults.by_api
 

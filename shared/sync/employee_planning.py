@@ -135,10 +135,9 @@ class PlanEmployees:
 
     def _seek(self, work: Work, user: UserId, step: SeekEmployee, staff: Staff) -> Planned:
         wanted = work.employees[user]
-        held = self.held_by_others(work.link_of(user), wanted.keys, wanted.user_name, staff)
-        found = match_employee(
-            wanted.keys, wanted.user_name, staff.employees.values(), frozenset(held)
-        )
+        present = staff.employees.values()
+        held = self.held_by_others(work.link_of(user), wanted.keys, wanted.user_name, present)
+        found = match_employee(wanted.keys, wanted.user_name, present, frozenset(held))
         if isinstance(found, Ambiguous):
             return Choose(found)
         if isinstance(found, Found):
@@ -146,14 +145,12 @@ class PlanEmployees:
         return self.create(work, user, step)
 
     def held_by_others(
-        self, mine: Link, keys: Iterable[str], user_name: str, staff: Staff
+        self, mine: Link, keys: Iterable[str], user_name: str, employees: Iterable[Employee]
     ) -> dict[RecordId, Owner]:
         """The fitting employees who are another user's, as long as he is in scope (R9)."""
         wanted = {*keys, key(user_name)}
         fitting = [
-            one.id
-            for one in staff.employees.values()
-            if key(one.email) in wanted or key(one.user_name) in wanted
+            one.id for one in employees if key(one.email) in wanted or key(one.user_name) in wanted
         ]
         if not fitting:
             return {}

@@ -24,6 +24,7 @@ from shared.core.model import (
 from shared.core.rules import in_order
 from shared.errors import BadInput, BadInputs, SyncError
 from shared.ports import Bms, BmsSettingsStore, Connections, Directories, NewId, Now, Rules
+from shared.sync.configuration import placed
 from shared.sync.connections import existing
 from shared.sync.employee_defaults import CheckEmployeeIds
 from shared.sync.group_check import group_refusal, with_group
@@ -377,9 +378,4 @@ def _shadows(rule: MappingRule, others: Sequence[MappingRule]) -> tuple[str, ...
 
 
 def _at(index: int, refusal: BadInput) -> BadInput:
-    place = f"items[{index}]"
-    name = f"{place}.{refusal.field}" if refusal.field else place
-    sentence = refusal.sentence
-    if refusal.field and sentence.startswith(refusal.field):
-        sentence = sentence.removeprefix(refusal.field).lstrip(" :")
-    return BadInput(422, f"{name}: {sentence}", field=name)
+    return placed(f"items[{index}]", refusal)

@@ -71,7 +71,7 @@ class Measure:
         shares = [(one.used_fresh + one.used_bulk) / one.limit for one in self.budget.view()]
         BUDGET_USED.set(max(shares, default=0.0))
         days: defaultdict[str, list[int]] = defaultdict(list)
-        subscriptions = {one.id: self.sweeps.subscriptions(one.id) for one in connections}
+        subscriptions = self.sweeps.all_subscriptions()
         for each in credential_calendar(connections, now.date(), subscriptions):
             days[each.kind].append(0 if each.days_left is None else each.days_left)
         trouble = self.itglue.trouble()

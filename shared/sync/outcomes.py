@@ -136,21 +136,22 @@ class Outcomes:
         ]
         if settled:
             self.failures.remove(settled)
-        for user, error in work.failed.items():
-            again = UserDelta(work.connection.id, (user,), Origin.PERSON)
-            self.failures.add(
-                Failure(
-                    id=_failure_id(work, user),
-                    connection_id=work.connection.id,
-                    at=self.now(),
-                    cause=error.code,
-                    sentence=error.sentence,
-                    next_step=error.next_step,
-                    message=encode_user_delta(again),
-                    queue=FRESH,
-                    user_id=user,
-                )
-            )
+        if work.failed:
+            self.failures.add(*[self._failure(work, *each) for each in work.failed.items()])
+
+    def _failure(self, work: Work, user: UserId, error: PersonMustAct) -> Failure:
+        again = UserDelta(work.connection.id, (user,), Origin.PERSON)
+        return Failure(
+            id=_failure_id(work, user),
+            connection_id=work.connection.id,
+            at=self.now(),
+            cause=error.code,
+            sentence=error.sentence,
+            next_step=error.next_step,
+            message=encode_user_delta(again),
+            queue=FRESH,
+            user_id=user,
+        )
 
     def _send_rest(self, work: Work, delta: UserDelta, left: Sequence[UserId]) -> None:
         """Bring back what could not be done now; `delta` has the progress so far."""
@@ -179,7 +180,7 @@ class Outcomes:
             self.runs.part(progress_so_far)
 
     def _give_up(self, work: Work, rest: UserDelta) -> None:
-        """After hours of trying, a person looks at it; a full sync tries these users again."""
+        """After hours of trying, a person looks at it and replays it."""
         sentence = next((error.sentence for error in work.later.values()), "It kept failing.")
         FAILURES.add(1, {"cause": "kept failing"})
         self.failures.add(
@@ -189,7 +190,7 @@ class Outcomes:
                 at=self.now(),
                 cause="kept failing",
                 sentence=sentence,
-                next_step="Mend what the sentence names, then start a full sync.",
+                next_step="Mend what the sentence names, then replay this.",
                 message=encode_user_delta(replace(rest, tries=0)),
                 queue=work.queue,
             )
@@ -204,10 +205,7 @@ class Outcomes:
 
     def all_later(self, work: Work, error: SyncError) -> None:
         """Trouble with the whole message: who was not decided comes back."""
-        if isinstance(error, PersonMustAct):
-            trouble = troubles.trouble_of(error, self.now())
-            troubles.record(self.connections, work.connection.id, trouble, seen=work.connection)
-            error = TryLater(error.sentence, PARKED, counts=False)
+        error = troubles.as_later(self.connections, work.connection, error, self.now(), PARKED)
         for user in work.delta.users:
             if user not in work.told:
                 work.later[user] = error

@@ -181,7 +181,13 @@ class PassingOn:
             delay = _PARKED
         elif isinstance(error, TryLater) and error.after is not None:
             delay = max(error.after, timedelta(seconds=1))
-        log.info("IT Glue later: records=%d tries=%d", len(message.items), tries)
+        log.info(
+            "IT Glue later: connection=%s records=%d tries=%d cause=%s",
+            message.connection_id,
+            len(message.items),
+            tries,
+            type(error).__name__,
+        )
         self.queues.send(ITGLUE, encode_pass_on(replace(message, tries=tries)), delay)
 
     def _tell(self, error: SyncError) -> None:

@@ -2,8 +2,8 @@
 
 A message ends here when its worker died five times over it, or when something in it made the
 worker raise five times; from outside the two look alike. A worker that died says nothing about the
-message, so it goes back to work by itself, later each time. Nothing here raises: a poison queue's
-own message would never come back.
+message, so it goes back to work by itself, later each time. Trouble on the way there is kept as a
+failure: what failed here every time would never come back.
 """
 
 from __future__ import annotations

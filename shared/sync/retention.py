@@ -11,7 +11,7 @@ from shared.sync.holding import Holding
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """The use case behind the daily timer."""
+    """The use case behind the timer."""
 
     archive: Archive
     holding: Holding

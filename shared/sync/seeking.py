@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.core.matching import Ambiguous, Candidate, Found, NotFound, key
-from shared.core.messages import UserDelta, encode_user_delta
-from shared.core.model import HoldMark, Link, LinkState, Origin, RecordId, RecordType, UserId
+from shared.core.model import Link, LinkState, RecordType, UserId
 from shared.errors import TryLater
-from shared.ports import FRESH, Conflict, Conflicts, Links, Now, Owner, Owners, Queues
+from shared.ports import Conflict, Conflicts, Links, Now, Owners, Queues
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.contact_jobs import Create, Job, TakeOver
 from shared.sync.finding import Answer, FindRecords, Sought, creating_elsewhere
+from shared.sync.handing_over import HandingOver
 from shared.sync.work import Told, Work, wait_for_lock
 
 # A create whose answer never came may still take effect for so long.
@@ -129,13 +129,18 @@ class Seeking:
             if chosen is None:
                 self._conflict(work, one, found, known)
                 return []
-            if not self._take_from_former(work, one, chosen.record_id):
+            if not self._handing_over.take(work, one.user_id, chosen.record_id)[0]:
                 return []
             candidate = Candidate(chosen.record_id, chosen.account_id, chosen.is_active)
             elsewhere = chosen.account_id != one.step.account_id
             found_again = Found(candidate, one.keys[0], elsewhere)
             answer = replace(answer, match=found_again, former_owner=None)
         return [self._job(work, one, answer)]
+
+    @property
+    def _handing_over(self) -> HandingOver:
+        stores = (self.links, self.owners, self.conflicts, self.queues)
+        return HandingOver(RecordType.CONTACT, *stores, self.now)
 
     def _leave_out(self, work: Work, one: Sought) -> None:
         link = work.link_of(one.user_id)
@@ -150,56 +155,6 @@ class Seeking:
             work.tell(one.user_id, "skip", reason, link)
         else:
             work.decide_again(one.user_id)
-
-    def _take_from_former(self, work: Work, one: Sought, record_id: RecordId) -> bool:
-        """A person gave this user another one's record: the other has none from here on.
-
-        False when the other is being written just now; this user is decided again then.
-        """
-        owner = self.owners.get_many(RecordType.CONTACT, [record_id]).get(record_id)
-        me = Owner(work.connection.id, one.user_id)
-        if owner is None or owner == me:
-            return True
-        link = self.links.get(owner.connection_id, owner.user_id)
-        if link is not None and link.claim is not None and link.claim.until > self.now():
-            # His worker writes this very record.
-            wait = wait_for_lock(link.claim.until - self.now())
-            sentence = "The user whose record was chosen is being written just now."
-            work.later[one.user_id] = TryLater(sentence, wait, counts=False)
-            return False
-        holds = link is not None and link.record_type is RecordType.CONTACT
-        if link is not None and holds and link.record_id == record_id:
-            reason = "a person gave this record to another user"
-            saved = self.links.save(
-                [
-                    replace(
-                        link,
-                        state=LinkState.PENDING,
-                        record_id=None,
-                        account_id=None,
-                        rule_account_id=None,
-                        fingerprint="",
-                        written={},
-                        reason=reason,
-                        hold=HoldMark.NONE,
-                        claim=None,
-                    )
-                ]
-            )
-            if not saved:
-                work.decide_again(one.user_id)
-                return False
-        known = self.conflicts.get(owner.connection_id, owner.user_id)
-        of_contacts = known is not None and known.record_type is RecordType.CONTACT
-        if known is not None and of_contacts and known.chosen == record_id:
-            # The later word counts: otherwise the two would take it from each other for ever.
-            self.conflicts.put(replace(known, state="open", chosen=None, found_at=self.now()))
-        self.owners.release(RecordType.CONTACT, record_id, owner)
-        delta = UserDelta(
-            owner.connection_id, (owner.user_id,), Origin.PERSON, signal_at=self.now()
-        )
-        self.queues.send(FRESH, encode_user_delta(delta), timedelta(seconds=5))
-        return True
 
     def _conflict(self, work: Work, one: Sought, found: Ambiguous, known: Conflict | None) -> None:
         """A person must choose (R9); nothing is written to BMS."""

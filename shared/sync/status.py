@@ -129,7 +129,8 @@ class ReadStatus:
         """How it goes now."""
         connections = sorted(self.connections.list(), key=lambda each: (each.created_at, each.id))
         now = self.now()
-        subscriptions = {each.id: tuple(self.sweeps.subscriptions(each.id)) for each in connections}
+        every = self.sweeps.all_subscriptions()
+        subscriptions = {each.id: tuple(every.get(each.id, ())) for each in connections}
         credentials = credential_calendar(connections, now.date(), subscriptions)
         itglue = self.itglue.standing()
         if itglue.trouble is not None and itglue.trouble.code == ITGLUE_KEY_REFUSED:

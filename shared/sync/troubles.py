@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.core.model import Connection, ConnectionId, Trouble
 from shared.core.signin_trouble import SIGN_IN_CODES
-from shared.errors import PersonMustAct
+from shared.errors import PersonMustAct, SyncError, TryLater
 from shared.ports import Connections
 
 
@@ -37,6 +37,16 @@ def record(
     if now is None or _with(now, trouble, seen) == now:
         return
     connections.update(connection_id, lambda current: _with(current, trouble, seen))
+
+
+def as_later(
+    connections: Connections, seen: Connection, error: SyncError, at: datetime, wait: timedelta
+) -> SyncError:
+    """Trouble that is not one user's: a person hears of it, and the work waits."""
+    if not isinstance(error, PersonMustAct):
+        return error
+    record(connections, seen.id, trouble_of(error, at), seen=seen)
+    return TryLater(error.sentence, wait, counts=False)
 
 
 def clear(connections: Connections, connection_id: ConnectionId, codes: Collection[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.core.employee_decision import DISMISSED
 from shared.core.employee_matching import match_employee
@@ -52,7 +52,7 @@ from shared.ports import (
     Worklist,
 )
 from shared.sync.connections import existing
-from shared.sync.employee_planning import PlanEmployees, Staff
+from shared.sync.employee_planning import PlanEmployees
 from shared.sync.reports import Reports
 
 log = logging.getLogger(__name__)
@@ -171,14 +171,21 @@ class WorkOff:
     # --- what BMS shows ------------------------------------------------------------------------
 
     def look(
-        self, connection_id: ConnectionId | None = None, *, a_person_waits: bool = False
+        self,
+        connection_id: ConnectionId | None = None,
+        *,
+        a_person_waits: bool = False,
+        newer_than: datetime | None = None,
     ) -> int:
-        """Close what BMS shows to be done; answers how many items."""
+        """Close what BMS shows to be done; answers how many items.
+
+        `newer_than`: a list of BMS's that was read since then will do.
+        """
         items = self.worklist.list(connection_id)
         if not items:
             return 0
         bms = self.bms if a_person_waits else self.bulk_bms
-        staff = {one.id: one for one in bms.employees(newer_than=self.now())}
+        staff = {one.id: one for one in bms.employees(newer_than=newer_than or self.now())}
         count = 0
         for item in items:
             try:
@@ -241,8 +248,7 @@ class WorkOff:
 
     def _others(self, item: Item, staff: Iterable[Employee]) -> set[RecordId]:
         mine = Link(item.connection_id, item.user_id, LinkState.PENDING)
-        everybody = Staff({one.id: one for one in staff}, self.defaults.get(), "")
-        return set(self.planning.held_by_others(mine, item.keys, item.user_name, everybody))
+        return set(self.planning.held_by_others(mine, item.keys, item.user_name, staff))
 
     # --- close ---------------------------------------------------------------------------------
 

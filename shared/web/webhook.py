@@ -2,8 +2,8 @@
 
 Answers within a second whatever the load: what it needs to know comes from a short cache, what it
 has to say goes out in few messages, and nothing is looked at here. 202 means queued, or not worth
-queueing; 503 means that Graph shall send it again. The same address takes both kinds, changes and
-lifecycle events.
+queueing; 429 and 503 mean that Graph shall send it again. The same address takes both kinds,
+changes and lifecycle events.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ _CONNECTION_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _TEXT = "text/plain; charset=utf-8"
 _NO_SNIFF = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
 _ACCEPTED = Reply(202, b"", _TEXT, _NO_SNIFF)
-_TOO_MANY = problem(429, "Too many at once.", headers=(("Retry-After", "5"),))
-_AGAIN = problem(503, "Please send it again.", headers=(("Retry-After", "5"),))
+_LATER = (("Retry-After", "5"),)
+_TOO_MANY = problem(429, "Too many at once: please send it again later.", headers=_LATER)
+_AGAIN = problem(503, "Please send it again.", headers=_LATER)
 
 
 class Webhook:

@@ -11,6 +11,7 @@ import pytest
 from infra.local.bms.faults import Kind
 from infra.local.bms.process import BmsProcess
 from shared.adapters.bms_budget import BmsBudget, SavedLimit
+from shared.adapters.bms_session import BmsSession
 from shared.adapters.bms_v1 import EmployeesV1
 from shared.adapters.http_session import PooledSession
 from shared.core.employee_fields import ToWrite
@@ -68,7 +69,8 @@ def budget(wire: BmsWire) -> BmsBudget:
 
 @pytest.fixture
 def v1(wire: BmsWire, budget: BmsBudget) -> EmployeesV1:
-    return EmployeesV1(PooledSession(), wire.settings, wire.vault, budget, wire.clock)
+    session = BmsSession(PooledSession(), wire.settings, wire.vault, budget, wire.clock)
+    return EmployeesV1(PooledSession(), session.settings, wire.vault, budget, wire.clock)
 
 
 def test_everybody_is_read_active_and_inactive_r6(wire: BmsWire) -> None:

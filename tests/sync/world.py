@@ -213,7 +213,7 @@ class Worker:
         self.itglue = QueueForItGlue(world.itglue_settings, self.queues, clock)
         self.defaults = tapped("defaults", TableEmployeeDefaults(storage))
         self.worklist = tapped("worklist", TableWorklist(storage))
-        writer = EmployeesV1(PooledSession(), world.bms_settings, world.vault, budget, clock)
+        writer = EmployeesV1(PooledSession(), session.settings, world.vault, budget, clock)
         self.writer = tapped("writer", writer)
         planning = PlanEmployees(self.links, self.owners, clock)
         reports = Reports(self.links, self.queues, clock)

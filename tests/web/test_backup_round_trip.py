@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +28,7 @@ from shared.core.model import (
 from tests.fakes import START
 from tests.web.backups import (
     a_file,
+    a_model_rule,
     export,
     take_in,
 )
@@ -153,3 +156,17 @@ def test_a_key_of_it_glue_in_the_file_is_refused() -> None:
 
     assert answer.status == 422
     assert "ITG.secret" not in str(answer.body)
+
+
+def test_an_employee_rule_comes_back_with_its_values_r3() -> None:
+    old, new = a_ready_world(), World()
+    rule = replace(
+        a_model_rule("r-desk", "contoso"),
+        record_type=RecordType.EMPLOYEE,
+        account_id=None,
+        employee={"department_id": 101},
+    )
+    old.rules.put(rule)
+
+    assert take_in(new, export(old)).status == 200
+    assert new.rules.held[rule.id] == replace(rule, group_state=GroupState.UNVERIFIED)

@@ -26,6 +26,7 @@ from shared.core.model import (
 )
 from shared.errors import BadInput, BadInputs
 from shared.sync.configuration import ROOT
+from shared.sync.employee_defaults import NAMES
 from shared.web.api.connections import EmailSource, HoldLimitBody, MatchScope, ModeName, OnLeave
 from shared.web.api.mapping_rules import RuleBody
 from shared.web.api.shapes import Guid, Strict, Text, utc
@@ -168,7 +169,7 @@ def rule_members(rule: MappingRule) -> dict[str, Any]:
         "includeGuests": rule.include_guests,
         "blockedUsers": rule.blocked_users,
         "enabled": rule.enabled,
-        "employee": dict(rule.employee) or None,
+        "employee": {NAMES[name]: value for name, value in rule.employee.items()} or None,
         "createdAt": utc(rule.created_at),
     }
 

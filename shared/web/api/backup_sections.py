@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 
 from shared.core.itglue import ItGlueSettings
 from shared.core.model import BmsSettings, EmployeeDefaults, RecordId
-from shared.errors import BadInput
 from shared.ports import BMS_PASSWORD, ITGLUE_KEY
 from shared.sync.bms_settings import ManageBms
 from shared.sync.configuration import Secret, Section
@@ -58,14 +56,7 @@ def itglue_section(manage: ManageItGlue) -> Section[Any]:
     """The IT Glue settings in the file; they come back switched off."""
 
     def read(content: bytes, place: str) -> ItGlueSettings:
-        body = read_body(content, ItGlueBody, at=f"{place}.")
-        if body.api_key is not UNSET:
-            raise BadInput(
-                422,
-                f"{place}.apiKey must not stand in the file: enter the key afterwards.",
-                field=f"{place}.apiKey",
-            )
-        return body.settings()
+        return read_body(content, ItGlueBody, at=f"{place}.").settings()
 
     return Section(
         name="itglue",

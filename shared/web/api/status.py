@@ -133,7 +133,7 @@ def _itglue(now: ItGlueStanding, waiting: int) -> ItGlueShown:
     if trouble:
         reason, next_step = trouble.reason, trouble.next_step
     elif missing:
-        reason = f"{missing} BMS account(s) have no organization in IT Glue."
+        reason = f"BMS accounts without an organization in IT Glue: {missing}."
         next_step = "Choose their organizations in the IT Glue settings."
     return ItGlueShown(
         state=state,
