@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any
 
 from shared.adapters.bms_employees import read_employees
+from shared.adapters.bms_entries import EMAILS, PHONES, EntryChanges, EntryProof
 from shared.adapters.bms_session import BmsSession, Reply
 from shared.core.budget import Lane
 from shared.core.matching import key
@@ -35,7 +36,6 @@ from shared.core.model import (
 from shared.errors import (
     BadInput,
     DecideAgain,
-    PersonMustAct,
     Rejected,
     SyncError,
     TryLater,
@@ -49,9 +49,6 @@ _SEARCH_PAGES = 2
 _CACHED = timedelta(minutes=2)
 _JUST_READ = timedelta(seconds=3)
 _LIST = "/v2/crm/contacts/summary"
-# Assumed from the order of the counters in the reply (bms-api.md 5.6); every reply is checked.
-_OPERATIONS = {"add": 0, "update": 1, "remove": 2}
-_COUNTERS = {"add": "added", "update": "updated", "remove": "deleted"}
 _LOOKUPS = {
     "departments": "/v2/admin/hr/departments/lookup",
     "jobtitles": "/v2/admin/hr/jobtitles/lookup",
@@ -76,10 +73,8 @@ class _Memory:
     # Type ids and names met on contacts: the surest source of them (bms-api.md 6).
     emails: Counter[tuple[int, str]] = field(default_factory=Counter)
     phones: Counter[tuple[int, str]] = field(default_factory=Counter)
-    entries_refused: str = ""
     version: str = ""
-    proving: threading.Lock = field(default_factory=threading.Lock)
-    proven: set[tuple[str, str]] = field(default_factory=set)
+    proof: EntryProof = field(default_factory=EntryProof)
 
     def belong_to(self, version: str) -> None:
         """What was learnt belongs to the settings that were saved then, on every instance."""
@@ -89,8 +84,7 @@ class _Memory:
                 self.cache.clear()
                 self.emails.clear()
                 self.phones.clear()
-                self.entries_refused = ""
-                self.proven.clear()
+                self.proof = EntryProof()
 
 
 class BmsApi:
@@ -108,6 +102,7 @@ class BmsApi:
         self._now = now
         self._lane = lane
         self._memory = memory or _Memory()
+        self._entries = EntryChanges(self._call, self._proof)
 
     def bulk(self) -> BmsApi:
         """The same, paid for from the bulk share of the hourly limit (R25)."""
@@ -118,6 +113,10 @@ class BmsApi:
 
     def _forget_another_bms(self) -> None:
         self._memory.belong_to(self._session.settings().version)
+
+    def _proof(self) -> EntryProof:
+        self._forget_another_bms()
+        return self._memory.proof
 
     def _call(
         self,
@@ -400,92 +399,10 @@ class BmsApi:
                 )
 
     def change_emails(self, record_id: RecordId, changes: Sequence[EntryChange]) -> None:
-        for change in changes:
-            self._change_one(record_id, "emails", change, "EmailAddress", "emailTypeId")
+        self._entries.change(record_id, EMAILS, changes)
 
     def change_phones(self, record_id: RecordId, changes: Sequence[EntryChange]) -> None:
-        for change in changes:
-            self._change_one(record_id, "phones", change, "PhoneNumber", "phoneTypeId")
-
-    def _change_one(
-        self, record_id: RecordId, kind: str, change: EntryChange, name: str, type_name: str
-    ) -> None:
-        shown = self._change_entry(record_id, kind, change, name, f"New{name}")
-        if not change.is_default:
-            return
-        new = key(change.new_value or change.value)
-        for entry in shown.items_of(kind):
-            value = entry.text(name) or entry.text("phone")
-            if entry.value("isDefault") and key(value) != new:
-                # Whether BMS takes the mark from the former default by itself is not published.
-                type_id = entry.number(type_name)
-                former = EntryChange("update", value, value, type_id, is_default=False)
-                self._change_entry(record_id, kind, former, name, f"New{name}")
-
-    def _change_entry(
-        self, record_id: RecordId, kind: str, change: EntryChange, name: str, new_name: str
-    ) -> Reply:
-        """One operation a call; the first of each meaning goes alone, until its reply proves it."""
-        if (kind, change.operation) in self._memory.proven:
-            return self._send_entry(record_id, kind, change, name, new_name)
-        with self._memory.proving:
-            result = self._send_entry(record_id, kind, change, name, new_name)
-            self._memory.proven.add((kind, change.operation))
-            return result
-
-    def _send_entry(
-        self, record_id: RecordId, kind: str, change: EntryChange, name: str, new_name: str
-    ) -> Reply:
-        """Send it and check the reply: the numbers' meaning is assumed (bms-api.md 5.6)."""
-        self._forget_another_bms()
-        if self._memory.entries_refused:
-            raise self._guard_error()
-        operation: dict[str, object] = {
-            "Operation": _OPERATIONS[change.operation],
-            name: change.value,
-        }
-        if change.new_value:
-            operation[new_name] = change.new_value
-        if change.type_id:
-            operation["TypeId"] = change.type_id
-        if change.is_default is not None:
-            operation["IsDefault"] = change.is_default
-        reply = self._call(
-            "PATCH",
-            f"/v2/crm/contacts/{{id}}/{kind}",
-            f"/v2/crm/contacts/{record_id}/{kind}",
-            body=[operation],
-            repeatable=False,  # sent twice, an addition doubles and the others fail
-            missing_is_none=True,
-        )
-        if reply is None:
-            raise DecideAgain("The record is gone in BMS.")
-        result = Reply(reply.value("result") or {})
-        self._check_counters(change, result)
-        return result
-
-    def _check_counters(self, change: EntryChange, result: Reply) -> None:
-        expected = _COUNTERS[change.operation]
-        counted = {name: result.number(name) for name in _COUNTERS.values()}
-        if all(count is None for count in counted.values()):
-            return
-        if all((count or 0) == (1 if name == expected else 0) for name, count in counted.items()):
-            return
-        if not any(counted.values()):
-            # Nothing was changed: the entry is not as it was when we read it.
-            raise DecideAgain("The contact's entries were changed in BMS meanwhile.")
-        self._memory.entries_refused = (
-            f"BMS answered {', '.join(f'{name} {count}' for name, count in counted.items())} to "
-            f"an operation meant as {change.operation}"
-        )
-        raise self._guard_error()
-
-    def _guard_error(self) -> PersonMustAct:
-        return PersonMustAct(
-            f"{self._memory.entries_refused}: all changes of e-mails and phones are stopped.",
-            "Report this: the meaning of the operation numbers must be verified on this tenant.",
-            code="bms-entry-operations",
-        )
+        self._entries.change(record_id, PHONES, changes)
 
 
 def _same(shown: object, sent: object) -> bool:

@@ -470,7 +470,7 @@ def test_r25_bms_never_has_to_answer_429_however_many_instances_call(
     lanes = [api for one in instances for api in (one, one.bulk())]
     counts = at_once([job(api) for api in lanes])
 
-    assert sum(counts) == limited_wire.calls(READ) <= 19
+    assert 10 <= sum(counts) == limited_wire.calls(READ) <= 19
     assert sum(counts[1::2]) <= 16
 
 

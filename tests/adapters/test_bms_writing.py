@@ -106,7 +106,7 @@ def test_a_change_that_bms_swallows_is_not_taken_as_done(bms_wire: BmsWire) -> N
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls give up after half a second instead of twenty."""
-    monkeypatch.setattr(bms_session, "_PATIENCE", Patience(tries=2, seconds=4, read_timeout=0.5))
+    monkeypatch.setattr(bms_session, "PATIENCE", Patience(tries=2, seconds=4, read_timeout=0.5))
 
 
 @pytest.mark.usefixtures("impatient")

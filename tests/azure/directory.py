@@ -20,6 +20,7 @@ class Directory:
         self.grants: list[Body] = []
         self.below: dict[str, list[Body]] = {}
         self.changes = 0
+        self.secrets: list[str] = []  # the paths that made one
         self.post("servicePrincipals", {"appId": "00000003-0000-0000-c000-000000000000"})
 
     def get(self, path: str) -> Body | None:
@@ -49,6 +50,7 @@ class Directory:
         elif path == "oauth2PermissionGrants":
             self.grants.append(made)
         elif path.endswith("/addPassword"):
+            self.secrets.append(path)
             return {"secretText": "s3cret", "endDateTime": "2027-11-23T00:00:00Z"}
         else:
             self.below.setdefault(path, []).append(made)

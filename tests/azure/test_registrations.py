@@ -106,6 +106,7 @@ def test_the_console_has_no_secret_and_trusts_the_apps_identity() -> None:
     assert trusted["subject"] == "p"
     assert trusted["issuer"] == "https://login.microsoftonline.com/t/v2.0"
     assert trusted["audiences"] == ["api://AzureADTokenExchange"]
+    assert directory.secrets == []
 
 
 def test_the_sign_in_keeps_its_id_tokens_when_the_redirect_uri_is_added() -> None:
@@ -159,8 +160,10 @@ def test_a_registration_is_never_taken_by_its_name_alone() -> None:
 def test_no_secret_is_made_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     deployment = Deployment()
     deployment.make()
+    assert deployment.directory.secrets == []
     assert "s3cret" not in capsys.readouterr().out
     deployment.make(secret=True)
+    assert len(deployment.directory.secrets) == 1
     assert "s3cret" in capsys.readouterr().out
 
 

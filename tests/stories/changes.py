@@ -15,6 +15,10 @@ from tests.stories.population import DOMAIN, Json, Population
 from tests.stories.story import Story
 
 
+class NobodyLeft(LookupError):
+    """Everybody has had his change in this wave."""
+
+
 class Changes:
     """Chooses people by chance and lets things happen to them."""
 
@@ -58,7 +62,7 @@ class Changes:
             if not keep:
                 self._used.add(user_id)
             return user_id
-        raise LookupError("Nobody is left for this change.")
+        raise NobodyLeft("Nobody is left for this change.")
 
     def _shuffled(self, ids: Any) -> Iterator[str]:
         every = sorted(ids)

@@ -11,7 +11,7 @@ from shared.core import trouble_texts
 from shared.core.model import AccountId, HoldLimit, HoldMark, LinkState
 from shared.errors import BadInput
 from shared.ports import FRESH, HeldUser
-from tests.builders import CONNECTION, a_connection
+from tests.builders import CONNECTION
 from tests.sync.interference import of, on
 from tests.sync.leaving import DAY, active, gone, held, ids, limited, listed, mark, staff, the_hold
 from tests.sync.world import Died, Worker, World
@@ -299,4 +299,4 @@ def test_a_window_that_never_runs_empty_counts_its_base_anew_r20(world: World) -
         world.sync(user)
 
     assert listed(world) == [people[1].id], "3 of 39 are less than 10 %"
-    assert a_connection().hold_limit == HoldLimit(5, 10, 50)
+    assert active(world) == 36, "and they went"

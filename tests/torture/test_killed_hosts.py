@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from infra.local.admin import wait_for
-from tests.stories.changes import Changes
+from tests.stories.changes import Changes, NobodyLeft
 from tests.stories.population import Population, populate
 from tests.stories.story import BMS_SETTINGS, Story, say
 from tests.torture.chance import seeded_by_environment, whole
@@ -81,14 +81,17 @@ class Mortals:
         """A stream of changes under kills."""
         story, changes = self.story, self.changes
         changes.release()
+        happened = 0
         with self.killer(kills, 0.2, 1.5) as killer:
             for kind in self.chance.sample([*WAVE], counts=WAVE.values(), k=sum(WAVE.values())):
                 try:
                     changes.happen(kind)
-                except LookupError:
+                except NobodyLeft:
                     continue  # everybody has had his change
+                happened += 1
                 time.sleep(PACE)
             killer.wait_until_done()
+        assert happened, "nothing was changed under these kills"
         story.oracle.settle()
         say(f"  {killer.kills} kills; settled after {story.settles(120, every=0.5):.1f} s")
         self.comes_to_rest()

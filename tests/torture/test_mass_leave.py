@@ -183,6 +183,7 @@ def test_a_reading_that_breaks_off_lets_nobody_leave_r20(
             crowd.work_one()
         state = admin.call("GET", f"/api/syncs/{sync_id}")["state"]
         assert state in ("queued", "running", "waiting"), (trouble, read_before)
+        assert any(one["hits"] for one in entra.faults()), (trouble, read_before)
         entra.clear_faults()
         crowd.drain()
         assert admin.call("GET", f"/api/syncs/{sync_id}")["state"] == "done"
