@@ -69,6 +69,13 @@ def admin_api(req: func.HttpRequest) -> func.HttpResponse:
         return _response(app().api.dispatch(_request(req)))
 
 
+@functions.route(route="console/{*path}", methods=[func.HttpMethod.GET, func.HttpMethod.POST])
+def console(req: func.HttpRequest) -> func.HttpResponse:
+    """The pages (design section 6)."""
+    with app().invocation("console"):
+        return _response(app().console.dispatch(_request(req)))
+
+
 # --- timers ------------------------------------------------------------------------------------
 
 
@@ -219,5 +226,8 @@ def _request(req: func.HttpRequest) -> Request:
 
 
 def _response(reply: Reply) -> func.HttpResponse:
-    headers = {**dict(reply.headers), "Content-Type": reply.content_type}
-    return func.HttpResponse(reply.body, status_code=reply.status, headers=headers)
+    response = func.HttpResponse(reply.body, status_code=reply.status)
+    response.headers["Content-Type"] = reply.content_type
+    for name, value in reply.headers:
+        response.headers.add(name, value)  # there may be several cookies
+    return response

@@ -89,6 +89,8 @@ from shared.sync.sweep import Sweep
 from shared.sync.users import Users
 from shared.sync.worklist import WorkOff
 from shared.web.api.all_routes import admin_api
+from shared.web.console.console import Console, console
+from shared.web.console.pages import all_pages
 from shared.web.router import Api
 from shared.web.webhook import Webhook
 
@@ -117,6 +119,7 @@ class App:
 
     settings: Settings
     api: Api
+    console: Console
     readiness: Readiness
     webhook: Webhook
     apply: Apply
@@ -368,6 +371,7 @@ def build(settings: Settings) -> App:
     return App(
         settings=settings,
         api=api,
+        console=console(settings, api, all_pages(), now),
         readiness=Readiness(schema, queues),
         webhook=Webhook(connections, sweep_state, vault, queues, now),
         apply=apply,

@@ -99,14 +99,13 @@ class Api:
 
     def dispatch(self, request: Request) -> Reply:
         """The reply to this request."""
-        segments = request.path.strip("/").split("/")
-        here = [
-            (route, path) for route in self.routes if (path := route.matches(segments)) is not None
-        ]
-        anonymous = any(route.anonymous for route, _ in here)
+        anonymous = any(route.anonymous for route, _ in self._here(request))
         refused = None if anonymous else self._admin_only.refusal(request)
-        if refused is not None:
-            return refused
+        return refused or self.answer(request)
+
+    def answer(self, request: Request) -> Reply:
+        """The same for a caller of whom somebody else has made sure that it is the admin."""
+        here = self._here(request)
         if not here:
             return problem(404, "There is nothing at this address.")
         for route, path in here:
@@ -118,6 +117,13 @@ class Api:
             f"{request.method} is not possible here; possible: {allowed}.",
             headers=(("Allow", allowed),),
         )
+
+    def _here(self, request: Request) -> list[tuple[Route, dict[str, str]]]:
+        """The routes at this address, whatever the method."""
+        segments = request.path.strip("/").split("/")
+        return [
+            (route, path) for route in self.routes if (path := route.matches(segments)) is not None
+        ]
 
 
 def _answer(route: Route, path: Mapping[str, str], request: Request) -> Reply:

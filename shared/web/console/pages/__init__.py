@@ -1,0 +1,13 @@
+"""The pages, one module per subject; each gives its rows of the console's table."""
+
+from __future__ import annotations
+
+from shared.web.console.pages import home
+from shared.web.console.visits import Page
+
+
+def all_pages() -> list[Page]:
+    """Every page of the console."""
+    return [
+        *home.pages(),
+    ]

@@ -1,0 +1,78 @@
+// What a page does better with a script than without: times in the reader's zone, copying, a
+// question before what is hard to take back, filters that apply at once. Every page works without.
+"use strict";
+
+(() => {
+  const at = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+
+  function putTimes(root) {
+    for (const time of root.querySelectorAll("time[datetime]:not([data-put])")) {
+      const moment = new Date(time.dateTime);
+      if (Number.isNaN(moment.getTime())) continue;
+      time.textContent = at.format(moment);
+      time.title = exact.format(moment);
+      time.dataset.put = "";
+    }
+  }
+
+  function announce(words) {
+    const place = document.getElementById("announce");
+    if (place) place.textContent = words;
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    putTimes(document);
+    const zone = document.querySelector("[data-zone]");
+    if (zone) zone.textContent = `Times are in your zone, ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`;
+    document.querySelector("[data-focus]")?.focus();
+  });
+  document.addEventListener("htmx:afterSwap", (event) => putTimes(event.target.parentElement || document));
+
+  document.addEventListener("click", async (event) => {
+    const copy = event.target.closest("[data-copy]");
+    if (copy) {
+      try {
+        await navigator.clipboard.writeText(copy.dataset.copy);
+        announce("Copied.");
+        copy.textContent = "Copied";
+        setTimeout(() => { copy.textContent = "Copy"; }, 2000);
+      } catch {
+        getSelection().selectAllChildren(copy.previousElementSibling);
+      }
+    }
+    const all = event.target.closest("[data-tick-all]");
+    if (all) {
+      for (const box of all.form.querySelectorAll(`input[type=checkbox][name="${all.dataset.tickAll}"]`)) {
+        box.checked = all.checked;
+      }
+    }
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    const question = event.submitter?.dataset.ask || form.dataset.ask;
+    if (question && !window.confirm(question)) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
+    // A second click must not send the form twice; the button says that it works.
+    if (form.method === "post" && !form.hasAttribute("hx-post")) {
+      if (form.dataset.sent) event.preventDefault();
+      form.dataset.sent = "yes";
+      event.submitter?.setAttribute("aria-busy", "true");
+    }
+  }, true);
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) {
+      delete form.dataset.sent;
+      form.querySelectorAll("[aria-busy]").forEach((button) => button.removeAttribute("aria-busy"));
+    }
+  });
+
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("form[data-apply]");
+    if (form && event.target.matches("select, input[type=checkbox], input[type=date]")) form.requestSubmit();
+  });
+})();

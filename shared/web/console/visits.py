@@ -1,0 +1,102 @@
+"""What a page is made of: the visit that asks for it, and what its handler may answer.
+
+A handler reads what it needs through the admin API and answers with a view (a template and its
+values), with a way on (after a form was carried out: the browser gets a page by GET, so that
+reloading sends nothing twice), or with a reply of its own (a file).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from shared.web.console.forms import Form
+from shared.web.console.inside import Inside
+from shared.web.http import Reply, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request of somebody who is signed in. `path` holds the template's values."""
+
+    request: Request
+    path: Mapping[str, str]
+    form: Form
+    api: Inside
+    form_token: str
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The query parameters."""
+        return self.request.query
+
+    def asked(self, name: str) -> str:
+        """A query parameter without blanks around it; empty when it is not there."""
+        return self.request.query.get(name, "").strip()
+
+    @property
+    def wants_part(self) -> bool:
+        """Whether the page's script asks for a part of the page, to put it in place."""
+        return self.request.headers.get("hx-request") == "true"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A page: its template, and the values in it."""
+
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """After a form: on to this page of the console, which says these words once."""
+
+    to: str
+    said: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Handler = Callable[[Visit], View | Onward | Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One row of the console's table."""
+
+    method: str
+    template: str  # of the address
+    handler: Handler
+
+    def matches(self, method: str, segments: list[str]) -> Mapping[str, str] | None:
+        """The template's values in this path; None when it is another page's."""
+        wanted = self.template.strip("/").split("/")
+        if method != self.method or len(wanted) != len(segments):
+            return None
+        found: dict[str, str] = {}
+        for want, have in zip(wanted, segments, strict=True):
+            if want.startswith("{"):
+                if not have:
+                    return None
+                found[want[1:-1]] = unquote(have)
+            elif want != have.lower():
+                return None
+        return found
+
+
+def said_value(words: str) -> str:
+    """Words as the value of a cookie."""
+    return base64.urlsafe_b64encode(words.encode()).decode().rstrip("=")
+
+
+def said_words(value: str) -> str:
+    """The words again; empty for a value that is none of ours."""
+    try:
+        return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode()
+    except (binascii.Error, ValueError):
+        return ""
