@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from shared.web.console.pages import home
+from shared.ports import Now
+from shared.web.console.pages import home, waiting
+from shared.web.console.pages.status import StatusPage
 from shared.web.console.visits import Page
 
 
-def all_pages() -> list[Page]:
+def all_pages(now: Now) -> list[Page]:
     """Every page of the console."""
     return [
         *home.pages(),
+        *waiting.pages(),
+        *StatusPage(now).pages(),
     ]
