@@ -197,8 +197,8 @@ def _onward(to: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
 def _inside(wanted: str) -> str:
     """The page that was asked for before the sign-in; never an address elsewhere."""
     parts = urlsplit(wanted)
-    here = not parts.scheme and not parts.netloc and "\\" not in wanted
-    return wanted if here and (parts.path + "/").startswith(HOME + "/") else HOME
+    odd = parts.scheme or parts.netloc or "\\" in wanted or ".." in parts.path
+    return wanted if not odd and (parts.path + "/").startswith(HOME + "/") else HOME
 
 
 def _static(name: str) -> Reply:

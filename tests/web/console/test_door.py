@@ -1,0 +1,246 @@
+"""Who gets into the console, and whose forms are taken (design section 9)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.config import StorageSettings
+from shared.web.auth import AdminOnly
+from shared.web.console.console import console
+from shared.web.console.pages import all_pages
+from shared.web.http import request_from
+from tests.web.console.visitor import HOST, Visitor, a_visitor
+from tests.web.world import TOKEN, World
+
+OUTSIDE = ["https://evil.example/console", "//evil.example", "/\\evil.example", "javascript:1"]
+OUTSIDE += ["/consolex", "/api/export", "/console/../api", "https:/console"]
+
+
+def a_stranger(world: World | None = None) -> Visitor:
+    one = a_visitor(world or World())
+    one.cookies.clear()
+    return one
+
+
+def test_a_stranger_is_led_to_the_sign_in_and_from_there_to_the_page_he_wanted() -> None:
+    stranger = a_stranger()
+
+    led = stranger.get("/console/status")
+
+    assert (led.status, led.location) == (303, "/console/sign-in?next=/console/status")
+    stranger.get(led.location)
+    inside = stranger.post("/console/sign-in", {"token": TOKEN, "next": "/console/status"})
+    assert inside.location == "/console/status"
+    assert stranger.get("/console/status").status == 200
+
+
+@pytest.mark.parametrize("wanted", OUTSIDE)
+def test_the_sign_in_never_leads_out_of_the_console(wanted: str) -> None:
+    stranger = a_stranger()
+    stranger.get("/console/sign-in")
+
+    inside = stranger.post("/console/sign-in", {"token": TOKEN, "next": wanted})
+
+    assert inside.location == "/console"
+
+
+@pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "x", "\udcff", "é"])
+def test_a_wrong_token_is_refused_with_a_sentence_and_opens_nothing(token: str) -> None:
+    stranger = a_stranger()
+    stranger.get("/console/sign-in")
+
+    answer = stranger.post("/console/sign-in", {"token": token.encode(errors="replace").decode()})
+
+    assert answer.status == 403
+    assert "ADMIN_TOKEN" in answer.text
+    assert stranger.get("/console/status").status == 303
+
+
+@pytest.mark.parametrize(
+    "cookie", ["", "x", "99999999999.", "99999999999.abc", ".", "9" * 40 + ".x", "é.é", "-1.x"]
+)
+def test_a_made_up_session_opens_nothing(cookie: str) -> None:
+    stranger = a_stranger()
+    stranger.cookies["console-session"] = cookie
+
+    assert stranger.get("/console/status").status == 303
+
+
+def test_a_session_ends_after_eight_hours_whatever_the_browser_keeps() -> None:
+    world = World()
+    visitor = a_visitor(world)
+    assert visitor.get("/console/status").status == 200
+
+    world.clock.pass_(timedelta(hours=8, seconds=1))
+
+    assert visitor.get("/console/status").status == 303
+
+
+def test_a_later_end_cannot_be_written_into_the_cookie() -> None:
+    visitor = a_visitor(World())
+    ends, _, proof = visitor.cookies["console-session"].partition(".")
+
+    visitor.cookies["console-session"] = f"{int(ends) + 60}.{proof}"
+
+    assert visitor.get("/console/status").status == 303
+
+
+def test_another_admin_token_ends_every_session() -> None:
+    visitor = a_visitor(World())
+    other = replace(visitor.console.doors.settings, admin_token="another-token-of-the-admin")
+
+    visitor.console = replace(visitor.console, doors=replace(visitor.console.doors, settings=other))
+
+    assert visitor.get("/console/status").status == 303
+
+
+def test_signing_out_closes_the_door() -> None:
+    visitor = a_visitor(World())
+
+    assert visitor.post("/console/sign-out").location == "/console/sign-in"
+
+    assert visitor.get("/console/status").status == 303
+
+
+def test_cookies_are_for_the_console_alone_and_out_of_reach_of_scripts_and_other_sites() -> None:
+    stranger = a_stranger()
+    seen = stranger.get("/console/sign-in")
+    inside = stranger.post("/console/sign-in", {"token": TOKEN})
+
+    cookies = [value for name, value in (*seen.headers, *inside.headers) if name == "Set-Cookie"]
+
+    assert len(cookies) == 2
+    for cookie in cookies:
+        assert "; Path=/console; " in cookie
+        assert cookie.endswith("; HttpOnly; SameSite=Strict; Secure")
+
+
+@pytest.mark.parametrize("token", ["", "made-up", "é"])
+def test_a_form_without_the_browsers_own_token_is_refused_and_nothing_is_done(token: str) -> None:
+    visitor = a_visitor(World())
+
+    answer = visitor.post("/console/sign-out", token=token)
+
+    assert answer.status == 403
+    assert "Nothing was done" in answer.text
+    assert visitor.get("/console/status").status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
+)
+def test_a_form_from_another_site_is_refused_even_with_the_token(headers: dict[str, str]) -> None:
+    visitor = a_visitor(World())
+    token = visitor.cookies["console-form"]
+    cookies = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
+    sent = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookies, **headers}
+
+    reply = visitor.console.dispatch(
+        request_from("POST", f"{HOST}/console/sign-out", sent, f"form_token={token}".encode())
+    )
+
+    assert reply.status == 403
+
+
+def test_every_page_forbids_scripts_of_others_frames_and_caches() -> None:
+    headers = dict(a_visitor(World()).get("/console/status").headers)
+
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_no_page_and_no_refusal_has_inline_script_or_style() -> None:
+    visitor = a_visitor(World())
+    sources = [visitor.get(path).source for path in ("/console/status", "/console/nothing")]
+
+    for source in sources:
+        assert "<script>" not in source
+        assert "<style" not in source
+        assert " style=" not in source
+        assert " onclick=" not in source
+
+
+@pytest.mark.parametrize("name", ["../console.py", "..%2Fconsole.py", "session.py", "x"])
+def test_static_files_are_those_of_the_folder_alone(name: str) -> None:
+    assert a_stranger().get(f"/console/static/{name}").status == 404
+
+
+def test_the_scripts_part_of_a_page_is_led_to_the_sign_in_as_a_whole_page() -> None:
+    answer = a_stranger().part("/console/status/now")
+
+    assert answer.status == 401
+    assert dict(answer.headers)["HX-Redirect"] == "/console/sign-in"
+
+
+def test_a_fault_of_ours_is_one_plain_page_without_details(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World()
+    visitor = a_visitor(world)
+
+    name = "Lindqvist"
+
+    def breaks() -> object:
+        raise RuntimeError(name)
+
+    world.queues.backlog = breaks  # type: ignore[method-assign, assignment]
+
+    answer = visitor.get("/console/status")
+
+    assert answer.status == 500
+    assert "Something went wrong on our side." in answer.text
+    assert name not in answer.source + caplog.text
+
+
+def platform_world() -> World:
+    settings = replace(
+        World().settings,
+        admin_token="",
+        platform_auth=True,
+        storage=StorageSettings(connection_string="UseDevelopmentStorage=true"),
+    )
+    return World(settings=settings)
+
+
+def principal(role: str) -> str:
+    claims = [{"typ": "roles", "val": role}, {"typ": "tid", "val": "t"}]
+    return base64.b64encode(json.dumps({"claims": claims}).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [("", 401), (principal("Other"), 403), (principal("Sync.Admin"), 200), ("x", 401)],
+)
+def test_behind_the_platform_its_word_and_the_role_decide(header: str, status: int) -> None:
+    world = platform_world()
+    pages = console(world.settings, world.api, all_pages(world.clock), world.clock)
+    sent = {"X-MS-Client-Principal": header} if header else {}
+
+    reply = pages.dispatch(request_from("GET", f"{HOST}/console/status", sent, b""))
+
+    assert reply.status == status
+
+
+def test_behind_the_platform_there_is_no_sign_in_by_token() -> None:
+    world = platform_world()
+    pages = console(world.settings, world.api, all_pages(world.clock), world.clock)
+    sent = {"X-MS-Client-Principal": principal("Sync.Admin")}
+
+    assert pages.dispatch(request_from("GET", f"{HOST}/console/sign-in", sent, b"")).status == 404
+    assert AdminOnly(world.settings).refusal(request_from("GET", HOST, {}, b"")) is not None
