@@ -53,6 +53,7 @@ from shared.sync.choosing import Choosing
 from shared.sync.connect import Connect
 from shared.sync.connections import ManageConnections
 from shared.sync.contact_jobs import ContactJobs
+from shared.sync.deciding import Deciding
 from shared.sync.employee_acting import EmployeeActing
 from shared.sync.employee_by_api import EmployeesByApi
 from shared.sync.employee_choices import EmployeeChoices
@@ -220,14 +221,12 @@ def build(settings: Settings) -> App:
         queues,
         now,
     )
-    apply = Apply(
+    deciding = Deciding(
         connections=connections,
         rules=rules,
         links=links,
         owners=owners,
         conflicts=conflicts,
-        log=activity,
-        queues=queues,
         directories=directories,
         holding_back=HoldingBack(CountLeavers(windows, links, now), holding),
         holding=holding,
@@ -250,10 +249,17 @@ def build(settings: Settings) -> App:
             holding=holding,
             now=now,
         ),
+        now=now,
+    )
+    apply = Apply(
+        connections=connections,
+        log=activity,
+        queues=queues,
         work_off=work_off,
         outcomes=Outcomes(connections, activity, runs, failures, queues, now),
         pacing=pacing,
         now=now,
+        deciding=deciding,
     )
     full_sync = FullSync(
         connections=connections,
