@@ -60,6 +60,7 @@ from shared.sync.employee_choices import EmployeeChoices
 from shared.sync.employee_defaults import CheckEmployeeIds, ManageEmployeeDefaults
 from shared.sync.employee_gathering import GatherEmployees
 from shared.sync.employee_planning import PlanEmployees
+from shared.sync.explain import Explain
 from shared.sync.finding import FindRecords
 from shared.sync.full_sync import FullSync
 from shared.sync.holding import Holding
@@ -80,6 +81,7 @@ from shared.sync.poison import Poison
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.readiness import Readiness
 from shared.sync.records import Records
+from shared.sync.rehearsing import Rehearsing, Stores
 from shared.sync.replaying import Replaying
 from shared.sync.reports import Reports
 from shared.sync.retention import Retention
@@ -88,6 +90,8 @@ from shared.sync.status import Health, ReadStatus
 from shared.sync.subscriptions import KeepSubscriptions
 from shared.sync.sweep import Sweep
 from shared.sync.users import Users
+from shared.sync.waits_for_person import WaitsForPerson
+from shared.sync.who_is_meant import WhoIsMeant
 from shared.sync.worklist import WorkOff
 from shared.web.api.all_routes import admin_api
 from shared.web.router import Api
@@ -184,7 +188,8 @@ def build(settings: Settings) -> App:
     reading = ReadAddresses(index, bms.bulk(), now)
     finding = FindRecords(index, owners, links, bms)
     pacing = Pacing(budget, now)
-    holding = Holding(connections, TableHolds(storage), links, queues, now)
+    holds = TableHolds(storage)
+    holding = Holding(connections, holds, links, queues, now)
     acting = Acting(
         connections=connections,
         links=links,
@@ -317,6 +322,30 @@ def build(settings: Settings) -> App:
         new_id=new_run_id,
         now=now,
     )
+    rehearsing = Rehearsing(
+        Stores(
+            connections=connections,
+            rules=rules,
+            links=links,
+            owners=owners,
+            conflicts=conflicts,
+            holds=holds,
+            windows=windows,
+            index=index,
+            defaults=defaults,
+            worklist=worklist,
+            bms_settings=bms_settings,
+            directories=directories,
+            bms=bms,
+        ),
+        now,
+    )
+    explain = Explain(
+        rehearsing,
+        WhoIsMeant(directories, links),
+        WaitsForPerson(holds, conflicts, failures, worklist),
+        activity,
+    )
     re_evaluation = ReEvaluation(connections, queues, now)
     api = admin_api(
         settings,
@@ -349,6 +378,7 @@ def build(settings: Settings) -> App:
         bms=ManageBms(bms_settings, bms, vault, connections, links),
         itglue=itglue,
         users=Users(connections, directories, links, queues, now, apply.one),
+        explain=explain,
         records=Records(connections, links, conflicts, failures),
         holding=holding,
         choosing=Choosing(conflicts, links, queues, now),

@@ -13,6 +13,7 @@ from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
 from shared.sync.employee_defaults import ManageEmployeeDefaults
+from shared.sync.explain import Explain
 from shared.sync.holding import Holding
 from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.mapping_rules import MappingRules
@@ -34,6 +35,7 @@ from shared.web.api.bms import BmsApi
 from shared.web.api.connect import ConnectApi, Connecting
 from shared.web.api.connections import ConnectionsApi
 from shared.web.api.employees import EmployeesApi
+from shared.web.api.explain import ExplainApi
 from shared.web.api.itglue import ItGlueApi
 from shared.web.api.mapping_rules import MappingRulesApi
 from shared.web.api.records import RecordsApi
@@ -60,6 +62,7 @@ def admin_api(
     employee_defaults: ManageEmployeeDefaults,
     worklist: WorkOff,
     users: Users,
+    explain: Explain,
     records: Records,
     holding: Holding,
     choosing: Choosing,
@@ -90,6 +93,7 @@ def admin_api(
             *ItGlueApi(itglue).routes(),
             *EmployeesApi(employee_defaults, worklist).routes(),
             *UsersApi(users).routes(),
+            *ExplainApi(explain).routes(),
             *RecordsApi(records).routes(),
             *WaitingApi(holding, choosing, replaying, records).routes(),
             *ActivityApi(known_connections, activity).routes(),
