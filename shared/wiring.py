@@ -29,6 +29,7 @@ from shared.adapters.queues import StorageQueues
 from shared.adapters.schema import TableSchema
 from shared.adapters.signin import MsalSignIn
 from shared.adapters.store_archive import TableArchive
+from shared.adapters.store_checks import TableChecks
 from shared.adapters.store_connections import TableConnections, TableRules
 from shared.adapters.store_decisions import TableConflicts, TableHolds
 from shared.adapters.store_employees import TableEmployeeDefaults, TableWorklist
@@ -72,6 +73,7 @@ from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.leavers import CountLeavers
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.measuring import Measure
+from shared.sync.onboarding_check import OnboardingCheck
 from shared.sync.order_sync import OrderSync
 from shared.sync.outcomes import Outcomes
 from shared.sync.pacing import Pacing
@@ -346,6 +348,20 @@ def build(settings: Settings) -> App:
         WaitsForPerson(holds, conflicts, failures, worklist),
         activity,
     )
+    check = OnboardingCheck(
+        connections=connections,
+        rules=rules,
+        links=links,
+        directories=directories,
+        bms=bms.bulk(),
+        bms_settings=bms_settings,
+        budget=budget,
+        reading=reading,
+        finding=finding,
+        checks=TableChecks(storage),
+        lane=ThreadPoolExecutor(2, thread_name_prefix="checks"),
+        now=now,
+    )
     re_evaluation = ReEvaluation(connections, queues, now)
     api = admin_api(
         settings,
@@ -379,6 +395,7 @@ def build(settings: Settings) -> App:
         itglue=itglue,
         users=Users(connections, directories, links, queues, now, apply.one),
         explain=explain,
+        check=check,
         records=Records(connections, links, conflicts, failures),
         holding=holding,
         choosing=Choosing(conflicts, links, queues, now),

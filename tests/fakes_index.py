@@ -1,4 +1,4 @@
-"""The address index and the windows of leavers in memory."""
+"""The address index, the windows of leavers and the onboarding checks in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.core.model import ConnectionId
+from shared.core.onboarding import CheckResult
 from shared.ports import AddressEntry, Known, Window
+from shared.ports.checks import KeptCheck
 
 
 @dataclass
@@ -57,3 +59,25 @@ class FakeWindows:
     def save(self, connection_id: ConnectionId, window: Window) -> bool:
         self.held[connection_id] = replace(window)
         return True
+
+
+@dataclass
+class FakeChecks:
+    held: dict[ConnectionId, KeptCheck] = field(default_factory=dict)
+
+    def get(self, connection_id: ConnectionId) -> KeptCheck | None:
+        return self.held.get(connection_id)
+
+    def begin(self, connection_id: ConnectionId, now: datetime, until: datetime) -> bool:
+        before = self.held.get(connection_id)
+        if before is not None and before.until is not None and before.until > now:
+            return False
+        self.held[connection_id] = KeptCheck(now, until, None)
+        return True
+
+    def renew(self, connection_id: ConnectionId, until: datetime) -> None:
+        self.held[connection_id] = replace(self.held[connection_id], until=until)
+
+    def finish(self, connection_id: ConnectionId, result: CheckResult | None) -> None:
+        before = self.held[connection_id]
+        self.held[connection_id] = replace(before, until=None, result=result)

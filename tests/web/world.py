@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,17 +22,20 @@ from shared.core.model import (
 )
 from shared.errors import SyncError
 from shared.ports import BMS_PASSWORD, SignInStart, application_key
+from shared.sync.address_reading import ReadAddresses
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
 from shared.sync.employee_defaults import CheckEmployeeIds, ManageEmployeeDefaults
 from shared.sync.employee_planning import PlanEmployees
 from shared.sync.explain import Explain
+from shared.sync.finding import FindRecords
 from shared.sync.holding import Holding
 from shared.sync.itglue_organizations import ItGlueOrganizations
 from shared.sync.itglue_queue import QueueForItGlue
 from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.mapping_rules import MappingRules
+from shared.sync.onboarding_check import OnboardingCheck
 from shared.sync.order_sync import OrderSync
 from shared.sync.pacing import Pacing
 from shared.sync.re_evaluation import ReEvaluation
@@ -75,7 +79,7 @@ from tests.fakes_employees import (
     FakeOwners,
     FakeWorklist,
 )
-from tests.fakes_index import FakeAddressIndex, FakeWindows
+from tests.fakes_index import FakeAddressIndex, FakeChecks, FakeWindows
 from tests.fakes_itglue import FakeItGlue, FakeItGlueMemory, FakeItGlueSettings, FakePassedOn
 
 TOKEN = "a-token-of-the-admin"
@@ -183,6 +187,9 @@ class World:
     glue_memory: FakeItGlueMemory = field(default_factory=FakeItGlueMemory)
     passed_on: FakePassedOn = field(default_factory=FakePassedOn)
     windows: FakeWindows = field(default_factory=FakeWindows)
+    checks: FakeChecks = field(default_factory=FakeChecks)
+    lane: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    patience: float = 20
     index: FakeAddressIndex = field(default_factory=FakeAddressIndex)
     owners: FakeOwners = field(default_factory=FakeOwners)
     employee_defaults: FakeEmployeeDefaults = field(default_factory=FakeEmployeeDefaults)
@@ -320,6 +327,21 @@ class World:
                 WhoIsMeant(self.directories, self.links),
                 WaitsForPerson(self.holds, self.conflicts, self.failures, self.worklist),
                 self.activity,
+            ),
+            check=OnboardingCheck(
+                connections=self.connections,
+                rules=self.rules,
+                links=self.links,
+                directories=self.directories,
+                bms=self.bms,
+                bms_settings=self.bms_settings,
+                budget=self.budget,
+                reading=ReadAddresses(self.index, self.bms, self.clock),
+                finding=FindRecords(self.index, self.owners, self.links, self.bms),
+                checks=self.checks,
+                lane=self.lane,
+                now=self.clock,
+                patience=self.patience,
             ),
             records=Records(self.connections, self.links, self.conflicts, self.failures),
             holding=Holding(self.connections, self.holds, self.links, self.queues, self.clock),

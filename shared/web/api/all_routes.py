@@ -17,6 +17,7 @@ from shared.sync.explain import Explain
 from shared.sync.holding import Holding
 from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.mapping_rules import MappingRules
+from shared.sync.onboarding_check import OnboardingCheck
 from shared.sync.order_sync import OrderSync
 from shared.sync.records import Records
 from shared.sync.replaying import Replaying
@@ -32,6 +33,7 @@ from shared.web.api.backup_sections import (
     itglue_section,
 )
 from shared.web.api.bms import BmsApi
+from shared.web.api.check import CheckApi
 from shared.web.api.connect import ConnectApi, Connecting
 from shared.web.api.connections import ConnectionsApi
 from shared.web.api.employees import EmployeesApi
@@ -63,6 +65,7 @@ def admin_api(
     worklist: WorkOff,
     users: Users,
     explain: Explain,
+    check: OnboardingCheck,
     records: Records,
     holding: Holding,
     choosing: Choosing,
@@ -94,6 +97,7 @@ def admin_api(
             *EmployeesApi(employee_defaults, worklist).routes(),
             *UsersApi(users).routes(),
             *ExplainApi(explain).routes(),
+            *CheckApi(check).routes(),
             *RecordsApi(records).routes(),
             *WaitingApi(holding, choosing, replaying, records).routes(),
             *ActivityApi(known_connections, activity).routes(),
