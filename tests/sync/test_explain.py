@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.model import AccountId, HoldMark, LocationId
+from shared.core.model import AccountId, HoldMark, LocationId, RecordId, RecordType
 from shared.errors import BadInput, PersonMustAct, TryLater
 from tests.builders import CONNECTION, a_group, a_group_id, a_user_id
 from tests.sync.explaining import explain_of, explained, fields
@@ -332,3 +332,55 @@ def test_the_cost_of_a_linked_person_in_bms_is_his_record_and_the_accounts(world
     explained(world, ada.id)
 
     assert world.bms.counters().total <= 2
+
+
+def test_r26_somebody_on_the_worklist_shows_each_value_with_its_source(world: World) -> None:
+    role = world.worker.bms.lookup("employeeroles")[0][0]
+    world.worker.defaults.update(lambda now: replace(now, values={"employee_role_id": role}))
+    world.set_rules(world.a_rule("staff", record_type=RecordType.EMPLOYEE, account_id=None))
+    ada = world.hire("ada")
+    before = explained(world, ada.id)
+    world.sync(ada)
+
+    said = explained(world, ada.id)
+
+    assert before["next"]["kind"] == "worklist"
+    assert [one["kind"] for one in said["waiting"]] == ["worklist"]
+    assert said["link"]["state"] == "worklist"
+    assert fields(said)["EmployeeRoleId"]["source"] == "default"
+    assert fields(said)["DepartmentId"]["source"] == "none"
+    assert fields(said)["FirstName"]["entra"] == "Ada"
+
+
+def test_r24_somebody_whom_bms_refused_shows_the_failure_and_its_id(world: World) -> None:
+    for place in world.contoso.locations:
+        world.bms.edit_location(place.id, is_main=False)
+    world.bms.add_location(world.contoso.id, "Other")
+    ada = world.hire("ada")
+    world.sync(ada)
+
+    said = explained(world, ada.id)
+
+    assert said["link"]["state"] == "failed"
+    assert [one["kind"] for one in said["waiting"]] == ["failure"]
+    assert said["waiting"][0]["id"] == f"{CONNECTION}.{ada.id}"
+    assert said["next"]["kind"] == "failure"
+
+
+def test_r9_a_chosen_record_says_that_a_person_chose_it(world: World) -> None:
+    two = [
+        world.bms.add_contact(world.contoso.id, "Ada", "Lind", ["ada@contoso.example"])
+        for _ in range(2)
+    ]
+    ada = world.hire("ada")
+    world.sync(ada)
+    conflict = world.worker.conflicts.get(CONNECTION, ada.id)
+    assert conflict is not None
+    world.worker.conflicts.put(replace(conflict, state="resolved", chosen=RecordId(two[1].id)))
+    assert explained(world, ada.id)["match"]["how"] == "candidate"
+    world.sync(ada)
+
+    said = explained(world, ada.id)
+
+    assert said["match"]["how"] == "chosen"
+    assert {one["ownedByUserId"] for one in said["match"]["candidates"]} == {ada.id, None}
