@@ -128,21 +128,21 @@ def people_findings(tally: Tally) -> list[Finding]:
         "warning",
         "people",
         tally.without_address,
-        "{people} in scope without a usable e-mail address or name: they are left out.",
+        "{people} in scope without a usable e-mail address or name, and so left out.",
         "Give them an address in Entra, or leave it so.",
     )
     tell(
         "ok",
         "people",
         tally.guests,
-        "{people} left out as guests, as the rules say.",
+        "{people} left out by the rules about guests.",
         "Let a rule include guests if they shall become contacts.",
     )
     tell(
         "ok",
         "people",
         tally.blocked,
-        "{people} left out because sign-in is blocked, as the rules say.",
+        "{people} left out because sign-in is blocked.",
         "Let a rule take blocked users if they shall become contacts.",
     )
     tell(
