@@ -29,6 +29,7 @@ from shared.adapters.queues import StorageQueues
 from shared.adapters.schema import TableSchema
 from shared.adapters.signin import MsalSignIn
 from shared.adapters.store_archive import TableArchive
+from shared.adapters.store_checks import TableChecks
 from shared.adapters.store_connections import TableConnections, TableRules
 from shared.adapters.store_decisions import TableConflicts, TableHolds
 from shared.adapters.store_employees import TableEmployeeDefaults, TableWorklist
@@ -53,12 +54,14 @@ from shared.sync.choosing import Choosing
 from shared.sync.connect import Connect
 from shared.sync.connections import ManageConnections
 from shared.sync.contact_jobs import ContactJobs
+from shared.sync.deciding import Deciding
 from shared.sync.employee_acting import EmployeeActing
 from shared.sync.employee_by_api import EmployeesByApi
 from shared.sync.employee_choices import EmployeeChoices
 from shared.sync.employee_defaults import CheckEmployeeIds, ManageEmployeeDefaults
 from shared.sync.employee_gathering import GatherEmployees
 from shared.sync.employee_planning import PlanEmployees
+from shared.sync.explain import Explain
 from shared.sync.finding import FindRecords
 from shared.sync.full_sync import FullSync
 from shared.sync.holding import Holding
@@ -70,6 +73,7 @@ from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.leavers import CountLeavers
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.measuring import Measure
+from shared.sync.onboarding_check import OnboardingCheck
 from shared.sync.order_sync import OrderSync
 from shared.sync.outcomes import Outcomes
 from shared.sync.pacing import Pacing
@@ -79,6 +83,7 @@ from shared.sync.poison import Poison
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.readiness import Readiness
 from shared.sync.records import Records
+from shared.sync.rehearsing import Rehearsing, Stores
 from shared.sync.replaying import Replaying
 from shared.sync.reports import Reports
 from shared.sync.retention import Retention
@@ -87,7 +92,9 @@ from shared.sync.status import Health, ReadStatus
 from shared.sync.subscriptions import KeepSubscriptions
 from shared.sync.sweep import Sweep
 from shared.sync.users import Users
+from shared.sync.waits_for_person import WaitsForPerson
 from shared.sync.what_waits import WhatWaits
+from shared.sync.who_is_meant import WhoIsMeant
 from shared.sync.worklist import WorkOff
 from shared.web.api.all_routes import admin_api
 from shared.web.console.console import Console, console
@@ -187,7 +194,8 @@ def build(settings: Settings) -> App:
     reading = ReadAddresses(index, bms.bulk(), now)
     finding = FindRecords(index, owners, links, bms)
     pacing = Pacing(budget, now)
-    holding = Holding(connections, TableHolds(storage), links, queues, now)
+    holds = TableHolds(storage)
+    holding = Holding(connections, holds, links, queues, now)
     acting = Acting(
         connections=connections,
         links=links,
@@ -224,14 +232,12 @@ def build(settings: Settings) -> App:
         queues,
         now,
     )
-    apply = Apply(
+    deciding = Deciding(
         connections=connections,
         rules=rules,
         links=links,
         owners=owners,
         conflicts=conflicts,
-        log=activity,
-        queues=queues,
         directories=directories,
         holding_back=HoldingBack(CountLeavers(windows, links, now), holding),
         holding=holding,
@@ -254,10 +260,17 @@ def build(settings: Settings) -> App:
             holding=holding,
             now=now,
         ),
+        now=now,
+    )
+    apply = Apply(
+        connections=connections,
+        log=activity,
+        queues=queues,
         work_off=work_off,
         outcomes=Outcomes(connections, activity, runs, failures, queues, now),
         pacing=pacing,
         now=now,
+        deciding=deciding,
     )
     full_sync = FullSync(
         connections=connections,
@@ -315,6 +328,44 @@ def build(settings: Settings) -> App:
         new_id=new_run_id,
         now=now,
     )
+    rehearsing = Rehearsing(
+        Stores(
+            connections=connections,
+            rules=rules,
+            links=links,
+            owners=owners,
+            conflicts=conflicts,
+            holds=holds,
+            windows=windows,
+            index=index,
+            defaults=defaults,
+            worklist=worklist,
+            bms_settings=bms_settings,
+            directories=directories,
+            bms=bms,
+        ),
+        now,
+    )
+    explain = Explain(
+        rehearsing,
+        WhoIsMeant(directories, links),
+        WaitsForPerson(holds, conflicts, failures, worklist),
+        activity,
+    )
+    check = OnboardingCheck(
+        connections=connections,
+        rules=rules,
+        links=links,
+        directories=directories,
+        bms=bms.bulk(),
+        bms_settings=bms_settings,
+        budget=budget,
+        reading=reading,
+        finding=finding,
+        checks=TableChecks(storage),
+        lane=ThreadPoolExecutor(2, thread_name_prefix="checks"),
+        now=now,
+    )
     re_evaluation = ReEvaluation(connections, queues, now)
     records = Records(connections, links, conflicts, failures)
     choosing = Choosing(conflicts, links, queues, now)
@@ -350,6 +401,8 @@ def build(settings: Settings) -> App:
         itglue=itglue,
         users=Users(connections, directories, links, queues, now, apply.one),
         records=records,
+        explain=explain,
+        check=check,
         holding=holding,
         choosing=choosing,
         replaying=Replaying(failures, queues),

@@ -33,7 +33,16 @@ from shared.errors import TryLater
 _PARTITION = "connection"
 _TRIES = 12
 # Everything that hangs on a connection by its partition key, in the order in which it is removed.
-_HANGING = ("links", "conflicts", "sweeps", "liverules", "windows", "holds", "worklist")
+_HANGING = (
+    "links",
+    "conflicts",
+    "sweeps",
+    "liverules",
+    "windows",
+    "holds",
+    "worklist",
+    "checks",
+)
 
 
 def when(text: str | None) -> datetime | None:

@@ -273,11 +273,11 @@ class MappingRules:
             )
         if rule.account_id not in accounts:
             account = self.bms.account(rule.account_id)
-            if _place_problem(rule, account) is not None:
+            if place_problem(rule, account) is not None:
                 # It may have been made in BMS just now, after the list was read.
                 account = self.bms.account(rule.account_id, fresh=True)
             accounts[rule.account_id] = account
-        return _place_problem(rule, accounts[rule.account_id])
+        return place_problem(rule, accounts[rule.account_id])
 
     def _groups(
         self, connection: Connection, wishes: Sequence[RuleWish]
@@ -303,7 +303,8 @@ class MappingRules:
             ) from refusal
 
 
-def _place_problem(rule: MappingRule, account: Account | None) -> BadInput | None:
+def place_problem(rule: MappingRule, account: Account | None) -> BadInput | None:
+    """Why a contact rule's account or location cannot be used; None when it can."""
     if account is None or not account.is_active:
         fault = "is no account in BMS" if account is None else "is inactive in BMS"
         return BadInput(

@@ -56,6 +56,7 @@ from shared.sync.acting import Acting, Hands
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.apply import Apply
 from shared.sync.contact_jobs import ContactJobs
+from shared.sync.deciding import Deciding
 from shared.sync.employee_acting import EmployeeActing
 from shared.sync.employee_by_api import EmployeesByApi
 from shared.sync.employee_choices import EmployeeChoices
@@ -257,14 +258,12 @@ class Worker:
             now=clock,
         )
         hands = Hands(ContactJobs(self.bms), world.pool)
-        self.apply = Apply(
+        deciding = Deciding(
             connections=self.connections,
             rules=self.rules,
             links=self.links,
             owners=self.owners,
             conflicts=self.conflicts,
-            log=self.log,
-            queues=self.queues,
             directories=world.directories,
             holding_back=HoldingBack(CountLeavers(self.windows, self.links, clock), self.holding),
             holding=self.holding,
@@ -297,12 +296,19 @@ class Worker:
                 clock,
             ),
             employee_acting=employee_acting,
+            now=clock,
+        )
+        self.apply = Apply(
+            connections=self.connections,
+            log=self.log,
+            queues=self.queues,
             work_off=self.work_off,
             outcomes=Outcomes(
                 self.connections, self.log, self.runs, self.failures, self.queues, clock
             ),
             pacing=Pacing(budget, clock),
             now=clock,
+            deciding=deciding,
         )
         self.full_sync = FullSync(
             connections=self.connections,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,25 +22,32 @@ from shared.core.model import (
 )
 from shared.errors import SyncError
 from shared.ports import BMS_PASSWORD, SignInStart, application_key
+from shared.sync.address_reading import ReadAddresses
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
 from shared.sync.employee_defaults import CheckEmployeeIds, ManageEmployeeDefaults
 from shared.sync.employee_planning import PlanEmployees
+from shared.sync.explain import Explain
+from shared.sync.finding import FindRecords
 from shared.sync.holding import Holding
 from shared.sync.itglue_organizations import ItGlueOrganizations
 from shared.sync.itglue_queue import QueueForItGlue
 from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.mapping_rules import MappingRules
+from shared.sync.onboarding_check import OnboardingCheck
 from shared.sync.order_sync import OrderSync
 from shared.sync.pacing import Pacing
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.records import Records
+from shared.sync.rehearsing import Rehearsing, Stores
 from shared.sync.replaying import Replaying
 from shared.sync.reports import Reports
 from shared.sync.status import Health, ReadStatus
 from shared.sync.users import Users
+from shared.sync.waits_for_person import WaitsForPerson
 from shared.sync.what_waits import WhatWaits
+from shared.sync.who_is_meant import WhoIsMeant
 from shared.sync.work import Told
 from shared.sync.worklist import WorkOff
 from shared.web.api.all_routes import admin_api
@@ -72,6 +80,7 @@ from tests.fakes_employees import (
     FakeOwners,
     FakeWorklist,
 )
+from tests.fakes_index import FakeAddressIndex, FakeChecks, FakeWindows
 from tests.fakes_itglue import FakeItGlue, FakeItGlueMemory, FakeItGlueSettings, FakePassedOn
 
 TOKEN = "a-token-of-the-admin"
@@ -178,6 +187,11 @@ class World:
     glue_settings: FakeItGlueSettings = field(default_factory=FakeItGlueSettings)
     glue_memory: FakeItGlueMemory = field(default_factory=FakeItGlueMemory)
     passed_on: FakePassedOn = field(default_factory=FakePassedOn)
+    windows: FakeWindows = field(default_factory=FakeWindows)
+    checks: FakeChecks = field(default_factory=FakeChecks)
+    lane: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    patience: float = 20
+    index: FakeAddressIndex = field(default_factory=FakeAddressIndex)
     owners: FakeOwners = field(default_factory=FakeOwners)
     employee_defaults: FakeEmployeeDefaults = field(default_factory=FakeEmployeeDefaults)
     worklist: FakeWorklist = field(default_factory=FakeWorklist)
@@ -298,6 +312,44 @@ class World:
             records=records,
             holding=holding,
             choosing=choosing,
+            explain=Explain(
+                Rehearsing(
+                    Stores(
+                        connections=self.connections,
+                        rules=self.rules,
+                        links=self.links,
+                        owners=self.owners,
+                        conflicts=self.conflicts,
+                        holds=self.holds,
+                        windows=self.windows,
+                        index=self.index,
+                        defaults=self.employee_defaults,
+                        worklist=self.worklist,
+                        bms_settings=self.bms_settings,
+                        directories=self.directories,
+                        bms=self.bms,
+                    ),
+                    self.clock,
+                ),
+                WhoIsMeant(self.directories, self.links),
+                WaitsForPerson(self.holds, self.conflicts, self.failures, self.worklist),
+                self.activity,
+            ),
+            check=OnboardingCheck(
+                connections=self.connections,
+                rules=self.rules,
+                links=self.links,
+                directories=self.directories,
+                bms=self.bms,
+                bms_settings=self.bms_settings,
+                budget=self.budget,
+                reading=ReadAddresses(self.index, self.bms, self.clock),
+                finding=FindRecords(self.index, self.owners, self.links, self.bms),
+                checks=self.checks,
+                lane=self.lane,
+                now=self.clock,
+                patience=self.patience,
+            ),
             replaying=Replaying(self.failures, self.queues),
             waiting=WhatWaits(holding, records, choosing, self.work_off, self.links, self.bms),
             status=ReadStatus(

@@ -13,9 +13,11 @@ from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
 from shared.sync.employee_defaults import ManageEmployeeDefaults
+from shared.sync.explain import Explain
 from shared.sync.holding import Holding
 from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.mapping_rules import MappingRules
+from shared.sync.onboarding_check import OnboardingCheck
 from shared.sync.order_sync import OrderSync
 from shared.sync.records import Records
 from shared.sync.replaying import Replaying
@@ -32,9 +34,11 @@ from shared.web.api.backup_sections import (
     itglue_section,
 )
 from shared.web.api.bms import BmsApi
+from shared.web.api.check import CheckApi
 from shared.web.api.connect import ConnectApi, Connecting
 from shared.web.api.connections import ConnectionsApi
 from shared.web.api.employees import EmployeesApi
+from shared.web.api.explain import ExplainApi
 from shared.web.api.itglue import ItGlueApi
 from shared.web.api.mapping_rules import MappingRulesApi
 from shared.web.api.records import RecordsApi
@@ -62,6 +66,8 @@ def admin_api(
     employee_defaults: ManageEmployeeDefaults,
     worklist: WorkOff,
     users: Users,
+    explain: Explain,
+    check: OnboardingCheck,
     records: Records,
     holding: Holding,
     choosing: Choosing,
@@ -93,6 +99,8 @@ def admin_api(
             *ItGlueApi(itglue).routes(),
             *EmployeesApi(employee_defaults, worklist).routes(),
             *UsersApi(users).routes(),
+            *ExplainApi(explain).routes(),
+            *CheckApi(check).routes(),
             *RecordsApi(records).routes(),
             *WaitingApi(holding, choosing, replaying, records, waiting).routes(),
             *WhatWaitsApi(waiting).routes(),
