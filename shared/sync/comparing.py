@@ -35,7 +35,7 @@ from shared.core.worklist import ItemKind, kind_of
 from shared.ports import Directory, Links
 
 # A person's unsettled conflict is looked at again with an index of at most this age.
-CONFLICT_AGE = timedelta(minutes=10)
+_CONFLICT_AGE = timedelta(minutes=10)
 
 
 class Findings(Protocol):
@@ -138,7 +138,7 @@ class Comparison:
             return
         if isinstance(step, Seek):
             conflict = link is not None and link.in_conflict
-            self.findings.needs_index(self.began - CONFLICT_AGE if conflict else self.began)
+            self.findings.needs_index(self.began - _CONFLICT_AGE if conflict else self.began)
             if step.leaving is not None and link is not None:
                 # His old record goes: counted with the leavers (R17).
                 self._move(link)

@@ -347,9 +347,11 @@ class DecidePreview:
         kind = plan.kind
         if item is not None and kind == "worklist":
             kind = done_kind(item, before)
+        was_contact = before.record_type is RecordType.CONTACT and before.record_id is not None
+        if kind == "merge" and was_contact and before.state in (LinkState.ACTIVE, LinkState.KEPT):
+            kind = "move"  # his contact goes when the employee is his (R18)
         leaves = kind == "deactivate"
         moves = kind == "move"
-        was_contact = before.record_type is RecordType.CONTACT
         in_scope = plan.user_id in work.employees
         record = item.record_id if item is not None else plan.now.record_id
         return Outcome(

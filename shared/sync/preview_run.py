@@ -44,7 +44,7 @@ from shared.ports import (
     Queues,
 )
 from shared.sync.address_reading import ReadAddresses
-from shared.sync.comparing import CONFLICT_AGE, compare_with
+from shared.sync.comparing import compare_with
 from shared.sync.group_check import PATIENCE, with_groups_now
 from shared.sync.leavers import CountLeavers
 from shared.sync.preview_deciding import DecidePreview, Noted, Undecided
@@ -140,6 +140,7 @@ class _Attempt:
     people: list[PreviewedPerson] = field(default_factory=list)
     left_as_they_are: int = 0
     index_read: bool = False
+    index_of: datetime | None = None  # an older reading, since BMS's limit is used up
 
     def work_out(self, *, patient: bool) -> None:
         """Compare, decide, and put the numbers on record."""
@@ -172,18 +173,22 @@ class _Attempt:
         """Nobody leaves on the word of a list alone (R22)."""
         for start in range(0, len(self.leavers), _BATCH):
             chunk = self.leavers[start : start + _BATCH]
-            if self.index_read is False:
-                self.needs_index(self.began)  # who moves is matched
             self.batch = [Noted(user, has_link=True) for user in chunk]
             self._decide()
 
     # --- findings ------------------------------------------------------------------------------
 
     def needs_index(self, since: datetime) -> None:
-        """A recent reading will do: trying rules out must not use up BMS's hourly limit (R25)."""
-        if not self.index_read:
-            self.use.reading.since(min(since, self.began - CONFLICT_AGE))
-            self.index_read = True
+        """Read BMS's lists as the sync would; while its hourly limit is used up, older ones do."""
+        if self.index_read:
+            return
+        try:
+            self.use.reading.since(min(since, self.began))
+        except Limited:
+            self.index_of = self.use.reading.index.read_at()
+            if self.index_of is None:
+                raise
+        self.index_read = True
 
     def differs(
         self, user_id: UserId, link: Link | None, user: EntraUser | None, rule: MappingRule | None
@@ -298,6 +303,11 @@ class _Attempt:
             state = _STATES.get(rule.group_state, "cannot be read at present")
             group = rule.group_name or rule.group_id
             notes.append(f"The group {group} {state}: its people are left as they are.")
+        if self.index_of is not None:
+            notes.append(
+                "BMS's hourly limit is used up, so people were matched with its contacts as they "
+                f"were read at {self.index_of:%Y-%m-%d %H:%M} UTC."
+            )
         if would_hold:
             leaving = len(so_far.counted) + so_far.must_wait
             notes.append(

@@ -195,6 +195,7 @@ class Worker:
     def __init__(self, world: World) -> None:
         self.tap: Tap | None = None
         clock, storage = world.clock, world.storage.opened()
+        self.clock = clock
 
         def tapped(name: str, port: T) -> T:
             return cast(T, _Tapped(port, name, lambda: self.tap))
@@ -382,7 +383,7 @@ class Worker:
                 sync_id = SyncId(f"rules-{uuid.uuid4().hex}")
                 connection = self.connections.get(order.connection_id)
                 if connection is not None and connection.rules_edited_at == order.stamp:
-                    run = SyncRun(sync_id, order.connection_id, "rules", "queued", order.stamp)
+                    run = SyncRun(sync_id, order.connection_id, "rules", "queued", self.clock())
                     self.runs.add(run)
                     self.full_sync.run(order, sync_id, Origin.RULES)
             elif order.sync is not None:
