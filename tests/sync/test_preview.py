@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from azure.data.tables import TableServiceClient
 
-from shared.core.model import AccountId, EntraUser, HoldLimit, MappingRule, RecordType, UserId
+from shared.core.messages import SweepOrder, encode_sweep_order
+from shared.core.model import AccountId, Connection, EntraUser, MappingRule, RecordType, UserId
 from shared.core.preview import PreviewedPerson
 from shared.core.worklist import done_kind
-from shared.errors import BadInput, TryLater
-from shared.ports import SWEEPS, Preview
+from shared.errors import BadInput
+from shared.ports import SWEEPS, Preview, PreviewedRule
 from shared.sync.mapping_rules import RuleWish
+from shared.sync.previewing import basis_of
 from tests.builders import CONNECTION
 from tests.sync.world import Died, World
 
@@ -66,7 +68,7 @@ def people(world: World, preview: Preview, kind: str | None = None) -> dict[User
 def tables(world: World) -> dict[str, list[dict[str, Any]]]:
     """Everything that the app remembers, but for what a preview may write."""
     with TableServiceClient.from_connection_string(world.storage.connection_string) as service:
-        return {
+        held = {
             table.name: sorted(
                 (dict(one) for one in service.get_table_client(table.name).list_entities()),
                 key=lambda one: (one["PartitionKey"], one["RowKey"]),
@@ -74,6 +76,7 @@ def tables(world: World) -> dict[str, list[dict[str, Any]]]:
             for table in service.list_tables()
             if table.name not in OWN
         }
+        return {name: rows for name, rows in held.items() if rows}
 
 
 def happened(world: World, since: int) -> dict[UserId, str]:
@@ -202,3 +205,238 @@ def test_what_the_preview_says_is_what_happens_r5_r20(world: World) -> None:
     assert not any(world.record(who[f"i{one}"]).is_active for one in range(4))
     assert preview.sentence.startswith("3 created")
     assert "3 move from Fabrikam to Contoso" in preview.sentence
+
+
+def test_a_preview_writes_nothing_anywhere_but_itself_and_the_index_r5(world: World) -> None:
+    _, _, wishes = an_agency(world)
+    before, sent, writes = tables(world), len(world.inbox.waiting), world.bms_writes()
+
+    preview = ask(world, *wishes)
+
+    assert preview.counts["create"], "there was something to do"
+    assert tables(world) == before
+    assert world.bms_writes() == writes
+    assert len(world.inbox.waiting) == sent == 0
+
+
+def test_before_the_first_sync_it_is_what_the_first_sync_would_do(world: World) -> None:
+    world.worker.connections.update(CONNECTION, lambda now: replace(now, first_sync_at=None))
+    people_ = [world.hire(f"u{number}") for number in range(3)]
+    world.bms.add_contact(world.contoso.id, "Ada", "Lind", emails=["u0@contoso.example"])
+
+    preview = ask(world, wish(world.rule))
+
+    assert (preview.counts["merge"], preview.counts["create"], preview.seen) == (1, 2, 3)
+    assert preview.sentence == "2 created, 1 merged"
+    assert any("first sync" in note for note in preview.notes)
+    assert len(world.bms.contacts()) == 1
+    assert all(world.link(user) is None for user in people_)
+
+
+def test_nobody_counts_as_leaving_while_his_group_cannot_be_read_r20(world: World) -> None:
+    people_ = [world.hire(f"u{number}") for number in range(3)]
+    world.full_sync()
+    world.directory.held_groups.pop(world.rule.group_id)
+    world.directory.inside.pop(world.rule.group_id)
+
+    preview = ask(world, wish(world.rule, order=5))
+
+    assert preview.counts["unchanged"] == len(people_)
+    assert preview.counts["deactivate"] == 0
+    assert any("left as they are" in note for note in preview.notes)
+
+
+def test_who_is_missing_from_a_list_alone_does_not_leave_r22(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.hire("ada")
+    world.hire("ben")
+    world.full_sync()
+    real = world.directory.members
+
+    def lagging(group: Any, *, nested: bool) -> Any:
+        for page in real(group, nested=nested):
+            yield page[:1]
+
+    monkeypatch.setattr(world.directory, "members", lagging)
+
+    preview = ask(world, wish(world.rule))
+
+    assert preview.sentence == "Nothing changes"
+    assert preview.counts["unchanged"] == 2
+
+
+def leavers(world: World, count: int = 8) -> tuple[list[EntraUser], list[RuleWish]]:
+    """People of a second rule, and the set in which that rule is switched off."""
+    interns = world.a_rule("interns", order=2)
+    world.set_rules(world.rule, interns)
+    gone = [world.hire(f"i{number}", "interns") for number in range(count)]
+    for number in range(12):
+        world.hire(f"s{number:02d}")
+    world.full_sync()
+    return gone, [wish(world.rule), wish(interns, enabled=False)]
+
+
+def test_without_a_word_too_many_wait_in_a_hold_as_the_preview_says_r20(world: World) -> None:
+    gone, wishes = leavers(world)
+
+    preview = ask(world, *wishes)
+    save(world, None, *wishes)
+
+    assert preview.would_hold
+    assert preview.sentence == "8 deactivated"
+    assert all(world.record(user).is_active for user in gone)
+    (hold,) = world.worker.holds.list()
+    assert len(world.worker.holds.people(hold)) == 8
+
+
+def test_confirmed_are_just_those_of_the_preview_and_others_still_count_r20(world: World) -> None:
+    gone, wishes = leavers(world)
+    preview = ask(world, *wishes)
+    others = [user for user in world.directory.users.values() if user.given_name.startswith("S")]
+    for user in others[:7]:
+        world.leave(user)  # after the preview
+
+    save(world, preview, *wishes)
+
+    assert not any(world.record(user).is_active for user in gone)
+    assert all(world.record(user).is_active for user in others)
+    (hold,) = world.worker.holds.list()
+    assert {one.user_id for one in world.worker.holds.people(hold)} == {
+        user.id for user in others[:7]
+    }
+    window = world.worker.windows.get(CONNECTION)
+    assert window is None or not window.taken, "what a person approved does not count"
+
+
+def test_a_few_others_leave_as_ever_beside_the_confirmed_ones_r20(world: World) -> None:
+    gone, wishes = leavers(world)
+    preview = ask(world, *wishes)
+    other = next(user for user in world.directory.users.values() if user.given_name == "S00")
+    world.leave(other)
+
+    save(world, preview, *wishes)
+
+    assert not any(world.record(user).is_active for user in (*gone, other))
+    assert world.worker.holds.list() == []
+
+
+def test_confirming_takes_people_out_of_the_hold_that_they_wait_in_r20(world: World) -> None:
+    gone, wishes = leavers(world)
+    save(world, None, *wishes)
+    world.clock.pass_(timedelta(minutes=1))
+
+    preview = ask(world, *wishes)
+    save(world, preview, *wishes)
+
+    assert preview.would_hold
+    assert not any(world.record(user).is_active for user in gone)
+    (hold,) = world.worker.holds.list()
+    assert hold.state == "decided"
+    assert world.troubles() == []
+
+
+def test_whom_a_person_refused_to_deactivate_stays_kept_r20(world: World) -> None:
+    gone, wishes = leavers(world)
+    save(world, None, *wishes)
+    (hold,) = world.worker.holds.list()
+    world.worker.holding.refuse(hold.id, None)
+
+    preview = ask(world, *wishes)
+    save(world, preview, *wishes)
+
+    assert preview.counts["keep"] == 8
+    assert all(world.record(user).is_active for user in gone)
+
+
+def test_a_later_edit_ends_what_was_approved_r20(world: World) -> None:
+    gone, wishes = leavers(world)
+    preview = ask(world, *wishes)
+    world.worker.previewing.save(CONNECTION, wishes, preview.id)
+    world.worker.mapping.replace(CONNECTION, [replace(one, order=one.order + 3) for one in wishes])
+
+    world.deliver()
+
+    assert all(world.record(user).is_active for user in gone)
+    assert len(world.worker.holds.list()) == 1
+
+
+def test_a_repeated_delivery_of_the_confirmed_leavers_changes_nothing_r22(world: World) -> None:
+    gone, wishes = leavers(world)
+    preview = ask(world, *wishes)
+    world.worker.previewing.save(CONNECTION, wishes, preview.id)
+    sent: list[tuple[str, str]] = []
+    for _ in range(2):
+        world.deliver(within=timedelta(0))
+        sent += [(one.queue, one.text) for one in world.inbox.waiting]
+    world.deliver()
+    another = world.a_worker()
+    for queue, text in sent:
+        world.inbox.send(queue, text)
+    world.deliver(another)
+
+    assert not any(world.record(user).is_active for user in gone)
+    assert world.worker.holds.list() == []
+
+
+def connection(world: World) -> Connection:
+    found = world.worker.connections.get(CONNECTION)
+    assert found is not None
+    return found
+
+
+def refusal(world: World, preview: Preview, *wishes: RuleWish) -> BadInput:
+    with pytest.raises(BadInput) as caught:
+        world.worker.previewing.save(CONNECTION, wishes, preview.id)
+    return caught.value
+
+
+def test_a_preview_that_no_longer_holds_is_not_confirmed_r20(world: World) -> None:
+    _, wishes = leavers(world, 2)
+    preview = ask(world, *wishes)
+
+    other = refusal(world, preview, wishes[0], replace(wishes[1], order=7))
+    assert (other.status, other.field) == (422, "items[1]")
+    missing = refusal(world, preview, wishes[0])
+    assert (missing.status, missing.field) == (422, "items")
+    assert world.worker.rules.edited(CONNECTION) != [], "nothing was saved"
+
+    world.clock.pass_(timedelta(minutes=61))
+    assert "older than an hour" in refusal(world, preview, *wishes).sentence
+
+    preview = ask(world, *wishes)
+    world.worker.mapping.change(world.rule.id, replace(wishes[0], id=None, order=9))
+    stale = refusal(world, preview, *wishes)
+    assert (stale.status, stale.field) == (409, "confirm.previewId")
+    assert "changed since" in stale.sentence
+    assert world.worker.previewing.get(preview.id).stale
+
+
+def test_the_order_may_come_twice_and_its_worker_may_die_r22(world: World) -> None:
+    gone, wishes = leavers(world)
+    dying = world.a_worker()
+    died: list[str] = []
+
+    def tap(call: str, when: str) -> None:
+        if call == "previews.put_people" and when == "after" and not died:
+            died.append(call)
+            raise Died
+
+    dying.tap = tap
+    now = world.clock()
+    first = Preview("p1", CONNECTION, now, now + timedelta(days=1), basis_of(connection(world)))
+    checked = world.worker.mapping.checked_set(connection(world), wishes)
+    rules = [PreviewedRule(rule, index, False) for index, rule in enumerate(checked.rules)]
+    world.worker.previews.add(first, rules)
+    text = encode_sweep_order(SweepOrder(CONNECTION, "preview", preview="p1"))
+    with pytest.raises(Died):
+        dying.handle(SWEEPS, text)
+    for _ in range(2):  # the lease ended, twice
+        world.inbox.send(SWEEPS, text)
+    world.deliver()
+    world.inbox.send(SWEEPS, text)
+    world.deliver()
+
+    preview = world.worker.previewing.get("p1").preview
+    assert preview.state == "ready"
+    assert preview.counts["deactivate"] == len(people(world, preview, "deactivate")) == len(gone)
