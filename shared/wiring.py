@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -37,6 +38,7 @@ from shared.adapters.store_index import TableAddressIndex
 from shared.adapters.store_itglue import TableItGlueMemory, TableItGlueSettings, TablePassedOn
 from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns, backwards
 from shared.adapters.store_people import TableLinks, TableOwners
+from shared.adapters.store_previews import TablePreviews
 from shared.adapters.store_sweeps import (
     TableBmsSettings,
     TablePendingSignIns,
@@ -49,6 +51,7 @@ from shared.config import Settings, read_settings
 from shared.sync.acting import Acting, Hands
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.apply import Apply
+from shared.sync.approvals import Approvals
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connect import Connect
@@ -73,6 +76,7 @@ from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.leavers import CountLeavers
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.measuring import Measure
+from shared.sync.new_id import new_id
 from shared.sync.onboarding_check import OnboardingCheck
 from shared.sync.order_sync import OrderSync
 from shared.sync.outcomes import Outcomes
@@ -80,6 +84,9 @@ from shared.sync.pacing import Pacing
 from shared.sync.passing_on import PassingOn
 from shared.sync.passing_one import PassOne
 from shared.sync.poison import Poison
+from shared.sync.preview_deciding import DecidePreview
+from shared.sync.preview_run import RunPreview
+from shared.sync.previewing import Previewing
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.readiness import Readiness
 from shared.sync.records import Records
@@ -133,6 +140,7 @@ class App:
     apply: Apply
     passing_on: PassingOn
     sweep: Sweep
+    preview_run: RunPreview
     subscriptions: KeepSubscriptions
     poison: Poison
     retention: Retention
@@ -214,6 +222,9 @@ def build(settings: Settings) -> App:
         ),
         now=now,
     )
+    previews = TablePreviews(storage)
+    approvals = Approvals(previews, now)
+    leavers = CountLeavers(windows, links, now)
     planning = PlanEmployees(links, owners, now)
     defaults, worklist = TableEmployeeDefaults(storage), TableWorklist(storage)
     writer = EmployeesV1(outside, bms_session.settings, vault, budget, now)
@@ -232,6 +243,7 @@ def build(settings: Settings) -> App:
         queues,
         now,
     )
+    gathering = GatherEmployees(connections, defaults, worklist, links, bms, bms.bulk(), now)
     deciding = Deciding(
         connections=connections,
         rules=rules,
@@ -239,11 +251,12 @@ def build(settings: Settings) -> App:
         owners=owners,
         conflicts=conflicts,
         directories=directories,
-        holding_back=HoldingBack(CountLeavers(windows, links, now), holding),
+        approvals=approvals,
+        holding_back=HoldingBack(leavers, holding),
         holding=holding,
         seeking=Seeking(links, owners, conflicts, reading, finding, queues, now),
         acting=acting,
-        employees=GatherEmployees(connections, defaults, worklist, links, bms, bms.bulk(), now),
+        employees=gathering,
         employee_acting=EmployeeActing(
             connections=connections,
             links=links,
@@ -281,6 +294,30 @@ def build(settings: Settings) -> App:
         directories=directories,
         queues=queues,
         reading=reading,
+        approvals=approvals,
+        now=now,
+    )
+    preview_run = RunPreview(
+        connections=connections,
+        previews=previews,
+        links=links,
+        directories=directories,
+        reading=reading,
+        deciding=DecidePreview(
+            links=links,
+            owners=owners,
+            conflicts=conflicts,
+            finding=finding,
+            employees=gathering,
+            defaults=defaults,
+            bms_settings=bms_settings,
+            planning=planning,
+            bms=bms.bulk(),
+            now=now,
+        ),
+        leavers=leavers,
+        bms=bms.bulk(),
+        queues=queues,
         now=now,
     )
 
@@ -342,6 +379,7 @@ def build(settings: Settings) -> App:
             worklist=worklist,
             bms_settings=bms_settings,
             directories=directories,
+            approvals=approvals,
             bms=bms,
         ),
         now,
@@ -369,6 +407,7 @@ def build(settings: Settings) -> App:
     re_evaluation = ReEvaluation(connections, queues, now)
     records = Records(connections, links, conflicts, failures)
     choosing = Choosing(conflicts, links, queues, now)
+    mapping = MappingRules(connections, rules, directories, bms, bms_settings, re_evaluation, now)
     api = admin_api(
         settings,
         connections=ManageConnections(
@@ -383,7 +422,8 @@ def build(settings: Settings) -> App:
             now,
         ),
         syncs=OrderSync(connections, rules, runs, bms_settings, queues, pacing, now, new_run_id),
-        rules=MappingRules(connections, rules, directories, bms, bms_settings, re_evaluation, now),
+        rules=mapping,
+        previews=Previewing(connections, previews, mapping, queues, now, time.sleep, new_id),
         employee_defaults=ManageEmployeeDefaults(
             defaults,
             worklist,
@@ -434,10 +474,11 @@ def build(settings: Settings) -> App:
         apply=apply,
         passing_on=passing_on,
         sweep=sweep,
+        preview_run=preview_run,
         subscriptions=subscriptions,
         poison=Poison(runs, failures, queues, now),
         worklist=work_off,
-        retention=Retention(TableArchive(storage), holding, settings.retention_days, now),
+        retention=Retention(TableArchive(storage), holding, settings.retention_days, previews, now),
         measure=Measure(
             connections,
             sweep_state,

@@ -36,6 +36,7 @@ from shared.ports import (
 )
 from shared.sync.acting import Acting, Hands
 from shared.sync.address_reading import ReadAddresses
+from shared.sync.approvals import Approvals
 from shared.sync.contact_jobs import ContactJobs
 from shared.sync.deciding import Deciding
 from shared.sync.employee_acting import EmployeeActing
@@ -87,6 +88,7 @@ class Stores:
     worklist: Worklist
     bms_settings: BmsSettingsStore
     directories: Directories
+    approvals: Approvals
     bms: Bms
 
 
@@ -192,6 +194,7 @@ class Rehearsing:
             owners=owners,
             conflicts=conflicts,
             directories=real.directories,
+            approvals=real.approvals,
             holding_back=HoldingBack(leavers, holding),
             holding=holding,
             seeking=Seeking(links, owners, conflicts, reading, finding, queues, now),

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import msgspec
 
+from shared.sync.approvals import Approvals
 from shared.sync.explain import Explain
 from shared.sync.rehearsing import Rehearsing, Stores
 from shared.sync.waits_for_person import WaitsForPerson
@@ -31,6 +32,7 @@ def explain_of(world: World) -> Explain:
         worklist=worker.worklist,
         bms_settings=world.bms_settings,
         directories=world.directories,
+        approvals=Approvals(worker.previews, world.clock),
         bms=worker.bms,
     )
     return Explain(

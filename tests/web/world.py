@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from shared.config import Settings, StorageSettings
@@ -23,6 +24,7 @@ from shared.core.model import (
 from shared.errors import SyncError
 from shared.ports import BMS_PASSWORD, SignInStart, application_key
 from shared.sync.address_reading import ReadAddresses
+from shared.sync.approvals import Approvals
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
@@ -38,6 +40,7 @@ from shared.sync.mapping_rules import MappingRules
 from shared.sync.onboarding_check import OnboardingCheck
 from shared.sync.order_sync import OrderSync
 from shared.sync.pacing import Pacing
+from shared.sync.previewing import Previewing
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.records import Records
 from shared.sync.rehearsing import Rehearsing, Stores
@@ -82,6 +85,7 @@ from tests.fakes_employees import (
 )
 from tests.fakes_index import FakeAddressIndex, FakeChecks, FakeWindows
 from tests.fakes_itglue import FakeItGlue, FakeItGlueMemory, FakeItGlueSettings, FakePassedOn
+from tests.fakes_previews import FakePreviews
 
 TOKEN = "a-token-of-the-admin"
 SETTINGS = Settings(
@@ -198,6 +202,7 @@ class World:
     writer: FakeEmployeeWriter = field(default_factory=FakeEmployeeWriter)
     subscriptions: FakeSubscriptions = field(default_factory=FakeSubscriptions)
     sync_one: FakeSyncOne = field(default_factory=FakeSyncOne)
+    previews: FakePreviews = field(default_factory=FakePreviews)
     schema: FakeSchema = field(default_factory=FakeSchema)
 
     def __post_init__(self) -> None:
@@ -232,6 +237,15 @@ class World:
             re_evaluation,
             self.clock,
             counted("r"),
+        )
+        self.previewing = Previewing(
+            self.connections,
+            self.previews,
+            self.mapping,
+            self.queues,
+            self.clock,
+            lambda seconds: self.clock.pass_(timedelta(seconds=seconds)),
+            counted("p"),
         )
         glue_queue = QueueForItGlue(self.glue_settings, self.queues, self.clock)
         self.itglue = ManageItGlue(
@@ -279,6 +293,7 @@ class World:
             connect=self.connect,
             syncs=self.syncs,
             rules=self.mapping,
+            previews=self.previewing,
             bms=ManageBms(
                 self.bms_settings,
                 self.bms,
@@ -327,6 +342,7 @@ class World:
                         worklist=self.worklist,
                         bms_settings=self.bms_settings,
                         directories=self.directories,
+                        approvals=Approvals(self.previews, self.clock),
                         bms=self.bms,
                     ),
                     self.clock,
