@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.web.console.pages import home
+from shared.web.console.pages import activity, drift, home, people, records, undoing
 from shared.web.console.visits import Page
 
 
@@ -10,4 +10,9 @@ def all_pages() -> list[Page]:
     """Every page of the console."""
     return [
         *home.pages(),
+        *records.pages(),
+        *people.pages(),
+        *activity.pages(),
+        *undoing.pages(),
+        *drift.pages(),
     ]
