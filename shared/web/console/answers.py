@@ -189,7 +189,7 @@ class UndoReply(Shown):
     """POST /api/activity/{id}/undo."""
 
     state: str
-    sync_id: str | None = None
+    sync_id: str | None
     undone: list[Undone]
     not_undone: list[NotUndone]
-    next_cursor: str | None = None
+    next_cursor: str | None
