@@ -146,12 +146,28 @@ class EmployeesApi:
         """Their rows in the table."""
         settings, items = "/api/employee-defaults", "/api/worklist"
         return [
-            Route("GET", settings, self.get, "Employee Defaults", reply=DefaultsShown),
+            Route(
+                "GET",
+                settings,
+                self.get,
+                "Employee Defaults",
+                description=(
+                    "The values for an employee's mandatory fields where Entra has none, who is "
+                    "never touched, and how employees are written."
+                ),
+                reply=DefaultsShown,
+            ),
             Route(
                 "PUT",
                 settings,
                 self.put,
                 "Replace the Employee Defaults",
+                description=(
+                    "Every id is looked up in BMS. Mode `api` needs protected employees, and a "
+                    "probe that writes nothing. Everybody whom the change touches is looked at "
+                    "again."
+                ),
+                refusals=(409,),
                 body=DefaultsBody,
                 reply=DefaultsShown,
             ),
@@ -160,15 +176,36 @@ class EmployeesApi:
                 items,
                 self.open_items,
                 "What is to be typed into BMS",
+                description=(
+                    "Employees to create, change and deactivate, with every field value ready. "
+                    "Items close by themselves when BMS shows the change."
+                ),
+                refusals=(404,),
                 query=WorklistQuery,
                 reply=WorklistShown,
             ),
-            Route("GET", f"{items}.csv", self.csv, "The same as a table", query=CsvQuery),
+            Route(
+                "GET",
+                f"{items}.csv",
+                self.csv,
+                "The same as a table",
+                description=(
+                    "All open items as CSV for a spreadsheet: one line per person, one column per "
+                    "field."
+                ),
+                refusals=(404,),
+                headers={200: {"Content-Disposition": "A name for the file."}},
+                media=CSV,
+                tag="Worklist",
+                query=CsvQuery,
+            ),
             Route(
                 "POST",
                 f"{items}/look",
                 self.look,
                 "Close what BMS shows to be done",
+                description="Looks at BMS now, as it is done every hour.",
+                refusals=(409,),
                 body=NoBody,
                 reply=Looked,
             ),
@@ -177,6 +214,11 @@ class EmployeesApi:
                 f"{items}/{{itemId}}/done",
                 self.done,
                 "Tick an item off: it counts as written",
+                description=(
+                    "For what BMS does not show. `recordId` names the employee that a new one has "
+                    "become."
+                ),
+                refusals=(409,),
                 body=DoneBody,
                 reply=ItemShown,
             ),
@@ -185,6 +227,8 @@ class EmployeesApi:
                 f"{items}/{{itemId}}/dismiss",
                 self.dismiss,
                 "Take an item off without doing it",
+                description="The item stays away until the person changes in Entra.",
+                refusals=(409,),
                 body=NoBody,
                 reply=ItemShown,
             ),

@@ -83,7 +83,7 @@ class Confirm(Strict):
 class RuleSetBody(Strict):
     """PUT of a whole set. Items are read one by one, so that each can be told its own faults."""
 
-    items: list[msgspec.Raw]
+    items: list[Annotated[msgspec.Raw, Meta(extra={"read_as": RuleBody})]]
     confirm: Confirm | None = None
     next_cursor: Text | None = None
 
@@ -161,6 +161,11 @@ class MappingRulesApi:
                 "/api/mapping-rules",
                 self.all,
                 "Mapping rules",
+                description=(
+                    "The rules in the order in which they are tried, of one connection with "
+                    "`connectionId`."
+                ),
+                refusals=(404,),
                 query=RulesQuery,
                 reply=RuleList,
             ),
@@ -169,20 +174,56 @@ class MappingRulesApi:
                 "/api/mapping-rules",
                 self.add,
                 "Add a mapping rule",
+                description=(
+                    "The group is read from Entra, account and location from BMS. Everybody whom "
+                    "the rule touches is looked at half a minute after the last edit."
+                ),
+                refusals=(
+                    404,
+                    409,
+                ),
+                headers={201: {"Location": "The address of the new rule."}},
                 body=RuleBody,
                 reply=RuleShown,
                 status=201,
             ),
-            Route("GET", one, self.get, "One mapping rule", reply=RuleShown),
             Route(
-                "PUT", one, self.change, "Replace a mapping rule", body=RuleBody, reply=RuleShown
+                "GET",
+                one,
+                self.get,
+                "One mapping rule",
+                description="The rule, with what Entra last told of its group.",
+                reply=RuleShown,
             ),
-            Route("DELETE", one, self.delete, "Remove a mapping rule", status=204),
+            Route(
+                "PUT",
+                one,
+                self.change,
+                "Replace a mapping rule",
+                description=(
+                    "A member left out is unset. Everybody whom the change touches is looked at "
+                    "half a minute after the last edit."
+                ),
+                refusals=(409,),
+                body=RuleBody,
+                reply=RuleShown,
+            ),
+            Route(
+                "DELETE",
+                one,
+                self.delete,
+                "Remove a mapping rule",
+                description=(
+                    "Whom no other rule takes is out of scope, half a minute after the last edit."
+                ),
+                status=204,
+            ),
             Route(
                 "GET",
                 whole,
                 self.of_connection,
                 "The rules of a connection",
+                description="They are shown in the order in which they are tried.",
                 query=Paged,
                 reply=RuleList,
             ),
@@ -191,6 +232,11 @@ class MappingRulesApi:
                 whole,
                 self.replace,
                 "Replace the whole rule set of a connection at once",
+                description=(
+                    "An item with `id` keeps that rule, one without is new, what is missing is "
+                    "removed. Nobody passes through a wrong account on the way."
+                ),
+                refusals=(409,),
                 body=RuleSetBody,
                 reply=RuleList,
             ),

@@ -82,6 +82,10 @@ class RecordsApi:
                 "/api/records",
                 self.all,
                 "Who is which record",
+                description=(
+                    "The links of users to records, searched by name, address or UPN with `q`."
+                ),
+                refusals=(404,),
                 query=RecordsQuery,
                 reply=RecordList,
             ),

@@ -17,6 +17,7 @@ Guid = Annotated[
 ]
 BmsId = Annotated[int, Meta(ge=1, le=2_147_483_647)]
 Text = Annotated[str, Meta(max_length=1000)]
+Secret = Annotated[str, Meta(max_length=1000, extra_json_schema={"writeOnly": True})]
 Limit = Annotated[int, Meta(ge=1, le=1000)]
 Cursor = Annotated[str, Meta(max_length=4000)]
 

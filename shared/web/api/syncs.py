@@ -90,12 +90,34 @@ class SyncsApi:
                 "/api/connections/{connectionId}/sync",
                 self.order,
                 "Ask for a full sync or a sweep",
+                description=(
+                    "The first full sync allows this connection to write to BMS. One that goes on "
+                    "already is answered with that one."
+                ),
+                refusals=(409,),
+                headers={202: {"Location": "Where to look for its progress."}},
                 body=SyncBody,
                 reply=SyncQueued,
                 status=202,
             ),
-            Route("GET", "/api/syncs", self.all, "Syncs", query=SyncsQuery, reply=SyncList),
-            Route("GET", "/api/syncs/{syncId}", self.get, "Progress of a sync", reply=SyncShown),
+            Route(
+                "GET",
+                "/api/syncs",
+                self.all,
+                "Syncs",
+                description="Newest first, of one connection with `connectionId`.",
+                refusals=(404,),
+                query=SyncsQuery,
+                reply=SyncList,
+            ),
+            Route(
+                "GET",
+                "/api/syncs/{syncId}",
+                self.get,
+                "Progress of a sync",
+                description="How many were seen, done, failed, and when it will be finished.",
+                reply=SyncShown,
+            ),
         ]
 
     def order(self, call: Call) -> Reply:

@@ -158,6 +158,10 @@ class WaitingApi:
                 "/api/holds",
                 self.holds,
                 "Deactivations that wait",
+                description=(
+                    "Deactivations that passed the limit of the connection and wait for a person."
+                ),
+                refusals=(404,),
                 query=HoldsQuery,
                 reply=HoldList,
             ),
@@ -166,6 +170,8 @@ class WaitingApi:
                 "/api/holds/{holdId}/approve",
                 self.approve,
                 "Deactivate them",
+                description="All of the hold, or those named in `users`.",
+                refusals=(409,),
                 body=HoldDecision,
                 reply=HoldDecided,
             ),
@@ -174,6 +180,11 @@ class WaitingApi:
                 "/api/holds/{holdId}/refuse",
                 self.refuse,
                 "Keep them",
+                description=(
+                    "These records stay active until their users are back in scope, or a person "
+                    "decides again."
+                ),
+                refusals=(409,),
                 body=HoldDecision,
                 reply=HoldDecided,
             ),
@@ -182,6 +193,8 @@ class WaitingApi:
                 "/api/conflicts",
                 self.conflicts,
                 "What waits for a choice",
+                description="Several records match, or two users claim one.",
+                refusals=(404,),
                 query=ConflictsQuery,
                 reply=ConflictList,
             ),
@@ -190,6 +203,10 @@ class WaitingApi:
                 "/api/conflicts/{conflictId}/resolve",
                 self.resolve,
                 "Choose a record, a new one, or none",
+                description=(
+                    "Exactly one of `recordId`, `create` and `ignore`. The choice is remembered."
+                ),
+                refusals=(409,),
                 body=ConflictChoice,
                 reply=ConflictShown,
             ),
@@ -198,6 +215,8 @@ class WaitingApi:
                 "/api/failures",
                 self.failures,
                 "What could not be done",
+                description="Work that no retry helps, with the next step.",
+                refusals=(404,),
                 query=OfConnection,
                 reply=FailureList,
             ),
@@ -206,6 +225,7 @@ class WaitingApi:
                 "/api/failures/{failureId}/replay",
                 self.replay,
                 "Try one again",
+                description="The work goes back to its queue.",
                 body=NoBody,
                 reply=Replayed,
             ),
@@ -214,6 +234,8 @@ class WaitingApi:
                 "/api/failures/replay",
                 self.replay_all,
                 "Try all of a cause again",
+                description="All failures of a cause, of a connection, or all there are.",
+                refusals=(404,),
                 body=ReplayWish,
                 reply=Replayed,
             ),
