@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from shared.core.model import Connection, HoldLimit, Mode
+from shared.core.model import Connection, ConnectionState, HoldLimit, Mode
 from shared.core.standing import standing
 from shared.errors import TryLater
 from shared.sync.connections import ConnectionChange, ManageConnections, NewConnection
-from shared.web.api.shapes import Guid, Paged, Secret, Shown, Strict, Text, utc
+from shared.web.api.shapes import Guid, Paged, Secret, Shown, Strict, Text, one_of, utc
 from shared.web.cursor import page_of
 from shared.web.http import Reply, empty_reply, json_reply
 from shared.web.router import Call, Route
@@ -95,13 +95,13 @@ class ConnectionShown(Shown):
     tenant_domain: str
     tenant_id: str | None
     application_id: str
-    mode: str
-    email_source: str
-    match_scope: str
-    on_leave: str
+    mode: Mode
+    email_source: Annotated[str, one_of(EmailSource)]
+    match_scope: Annotated[str, one_of(MatchScope)]
+    on_leave: Annotated[str, one_of(OnLeave)]
     hold_limit: HoldLimitShown
     secret_expires_on: str | None
-    state: str
+    state: ConnectionState
     reason: str | None
     next_step: str | None
     troubles: list[TroubleShown]
@@ -129,13 +129,13 @@ def shown(connection: Connection, redirect_uri: str) -> ConnectionShown:
         tenant_domain=connection.tenant_domain,
         tenant_id=connection.tenant_id,
         application_id=connection.application_id,
-        mode=connection.mode.value,
+        mode=connection.mode,
         email_source=connection.email_source,
         match_scope=connection.match_scope,
         on_leave=connection.on_leave,
         hold_limit=HoldLimitShown(count=limit.count, percent=limit.percent, at_most=limit.at_most),
         secret_expires_on=connection.secret_expires_on,
-        state=connection.state.value,
+        state=connection.state,
         reason=now.reason or None,
         next_step=now.next_step or None,
         troubles=[

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from shared.core.employee_fields import LABELS
-from shared.core.worklist import Item, is_shown
+from shared.core.worklist import Item, ItemKind, is_shown
 from shared.sync.employee_defaults import NAMES, ManageEmployeeDefaults
 from shared.sync.employee_defaults import Shown as Defaults
 from shared.sync.worklist import WorkOff
-from shared.web.api.shapes import BmsId, Paged, Shown, Strict, Text, utc
+from shared.web.api.shapes import BmsId, Paged, Shown, Strict, Text, one_of, utc
 from shared.web.cursor import page_of
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, NoBody, Route
 from shared.web.worklist_csv import CSV, as_csv
 
 Kind = Literal["create", "change", "deactivate"]
+WriteMode = Literal["worklist", "api"]
 
 
 class DefaultsBody(Strict):
@@ -31,7 +32,7 @@ class DefaultsBody(Strict):
     security_role_id: BmsId | None = None
     employee_role_id: BmsId | None = None
     protected_employee_ids: list[BmsId] = []
-    mode: Literal["worklist", "api"] = "worklist"
+    mode: WriteMode = "worklist"
     fell_back: Text | None = None
     fell_back_at: datetime | None = None
     paid_licences: dict[str, int] | None = None
@@ -61,7 +62,7 @@ class DefaultsShown(Shown):
     security_role_id: int | None
     employee_role_id: int | None
     protected_employee_ids: list[int]
-    mode: str
+    mode: Annotated[str, one_of(WriteMode)]
     fell_back: str | None
     fell_back_at: datetime | None
     paid_licences: LicencesShown
@@ -102,7 +103,7 @@ class ItemShown(Shown):
     user_id: str
     display_name: str
     user_principal_name: str
-    kind: str
+    kind: ItemKind
     record_id: int | None
     rule_id: str | None
     reason: str
@@ -118,7 +119,7 @@ class WorklistShown(Shown):
 
     items: list[ItemShown]
     next_cursor: str | None
-    mode: str
+    mode: Annotated[str, one_of(WriteMode)]
     fell_back: str | None
     paid_licences: LicencesShown
 
@@ -308,7 +309,7 @@ def item_shown(item: Item) -> ItemShown:
         user_id=item.user_id,
         display_name=item.display_name,
         user_principal_name=item.upn,
-        kind=item.kind.value,
+        kind=item.kind,
         record_id=item.record_id,
         rule_id=item.rule_id,
         reason=item.reason,

@@ -9,16 +9,17 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from shared.core.model import MappingRule, RecordType
+from shared.core.model import GroupState, MappingRule, RecordType
 from shared.errors import BadInput, BadInputs
 from shared.sync.employee_defaults import NAMES
 from shared.sync.mapping_rules import MappingRules, RuleWish
-from shared.web.api.shapes import BmsId, Guid, Paged, Shown, Strict, Text, utc
+from shared.web.api.shapes import BmsId, Guid, Paged, Shown, Strict, Text, one_of, utc
 from shared.web.bodies import read_body
 from shared.web.cursor import page_of
 from shared.web.http import Reply, empty_reply, json_reply
 from shared.web.router import Call, Route
 
+BlockedUsers = Literal["leave", "sync"]
 Order = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
@@ -44,7 +45,7 @@ class RuleBody(Strict):
     location_id: BmsId | None = None
     include_nested: bool = True
     include_guests: bool = False
-    blocked_users: Literal["leave", "sync"] = "leave"
+    blocked_users: BlockedUsers = "leave"
     enabled: bool = True
     employee: EmployeeOverrides | None = None
     id: Text | None = None
@@ -102,14 +103,14 @@ class RuleShown(Shown):
     group_id: str
     group_name: str | None
     group_created_at: datetime | None
-    group_state: str
+    group_state: GroupState
     order: int
-    record_type: str
+    record_type: RecordType
     account_id: int | None
     location_id: int | None
     include_nested: bool
     include_guests: bool
-    blocked_users: str
+    blocked_users: Annotated[str, one_of(BlockedUsers)]
     enabled: bool
     employee: dict[str, int] | None
     created_at: datetime | None
@@ -131,9 +132,9 @@ def shown(rule: MappingRule, notes: tuple[str, ...] = ()) -> RuleShown:
         group_id=rule.group_id,
         group_name=rule.group_name or None,
         group_created_at=utc(rule.group_created_at),
-        group_state=rule.group_state.value,
+        group_state=rule.group_state,
         order=rule.order,
-        record_type=rule.record_type.value,
+        record_type=rule.record_type,
         account_id=rule.account_id,
         location_id=rule.location_id,
         include_nested=rule.include_nested,

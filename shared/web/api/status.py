@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from shared import VERSION
+from shared.core.model import ConnectionState
 from shared.core.standing import standing
 from shared.ports import ITGLUE
 from shared.sync.itglue_settings import ItGlueStanding
 from shared.sync.status import Freshness, Health, ReadStatus
-from shared.web.api.shapes import Shown, utc
+from shared.web.api.employees import WriteMode
+from shared.web.api.shapes import Shown, one_of, utc
 from shared.web.http import Reply, json_reply
 from shared.web.router import AnyQuery, Call, Route
 
@@ -28,7 +30,7 @@ class ConnectionStatus(Shown):
 
     id: str
     tenant_domain: str
-    state: str
+    state: ConnectionState
     reason: str | None
     next_step: str | None
     last_sweep_at: datetime | None
@@ -89,7 +91,7 @@ class ItGlueStatus(Shown):
 class EmployeesStatus(Shown):
     """How employees are written, and what waits on the worklist (R26)."""
 
-    mode: str
+    mode: Annotated[str, one_of(WriteMode)]
     fell_back: str | None
     open_items: int
     licences_needed: int
@@ -191,7 +193,7 @@ class StatusApi:
                 ConnectionStatus(
                     id=connection.id,
                     tenant_domain=connection.tenant_domain,
-                    state=connection.state.value,
+                    state=connection.state,
                     reason=words.reason or None,
                     next_step=words.next_step or None,
                     last_sweep_at=utc(now.last_sweeps.get(connection.id)),

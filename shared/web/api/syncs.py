@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from shared.core.model import SyncRun
 from shared.sync.order_sync import OrderSync
-from shared.web.api.shapes import Paged, Shown, Strict, Text, utc
+from shared.web.api.shapes import Paged, Shown, Strict, Text, one_of, utc
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
+
+RunKind = Literal["full", "rules", "sweep"]
+RunState = Literal["queued", "running", "waiting", "done", "failed"]
 
 
 class SyncBody(Strict):
@@ -29,7 +32,7 @@ class SyncQueued(Shown):
     """Where to look for its progress."""
 
     sync_id: str
-    state: str
+    state: Annotated[str, one_of(RunState)]
 
 
 class SyncShown(Shown):
@@ -37,8 +40,8 @@ class SyncShown(Shown):
 
     id: str
     connection_id: str
-    kind: str
-    state: str
+    kind: Annotated[str, one_of(RunKind)]
+    state: Annotated[str, one_of(RunState)]
     reason: str | None
     seen: int
     done: int
