@@ -8,6 +8,7 @@ over all connections, since two tenants may name the same BMS record (R9).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -32,6 +33,10 @@ from shared.ports import Owner
 
 # Up to here single look-ups in parallel are cheaper than reading the range in between.
 _FEW = 12
+# No table query looks for a word in the middle of a text, so a search reads links one by one. It
+# ends after so many, with a cursor, before a person or the platform loses patience.
+LOOKED_AT_ONCE = 10_000
+_OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGEST = (
     "RowKey",
     "state",
@@ -124,15 +129,21 @@ class TableLinks:
     ) -> tuple[list[Link], str | None]:
         query = "PartitionKey eq @p"
         parameters: dict[str, str] = {"p": connection_id}
+        sought = (text or "").strip().casefold()
+        if _OBJECT_ID.fullmatch(sought):  # one read, however many links there are
+            query += " and RowKey eq @id"
+            parameters["id"] = sought
         if state:
             query += " and state eq @s"
             parameters["s"] = state
         if cursor:
             query += " and RowKey gt @after"
             parameters["after"] = cursor
-        sought = (text or "").casefold()
         found: list[Link] = []
+        looked_at, last = 0, ""
         for entities, _ in self._table.pages(query, parameters=parameters):
+            if looked_at >= LOOKED_AT_ONCE:
+                return found, last
             for entity in entities:
                 link = _link(entity)
                 if sought and not _mentions(link, sought):
@@ -140,6 +151,8 @@ class TableLinks:
                 if len(found) == limit:
                     return found, found[-1].user_id
                 found.append(link)
+            looked_at += len(entities)
+            last = str(entities[-1]["RowKey"]) if entities else last
         return found, None
 
     def save(self, links: Sequence[Link]) -> dict[UserId, Link]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.web.api.activity import ActivityList
-from shared.web.api.users import OutcomeShown, UserList, UserShown
+from shared.web.api.users import UserList, UserShown, UserSynced
 from shared.web.console.answers import Explained, ExplainedField
 from shared.web.console.inside import Refused, at
 from shared.web.console.names import all_connections
@@ -107,13 +107,13 @@ def sync_now(visit: Visit) -> View | Onward:
     """POST …/sync: this one person now, and what was decided."""
     connection_id, user = visit.path["connectionId"], visit.path["user"]
     try:
-        outcome = visit.api.post(OutcomeShown, at("/api/users/{}/{}/sync", connection_id, user))
+        outcome = visit.api.post(UserSynced, at("/api/users/{}/{}/sync", connection_id, user))
     except Refused as refused:
         return _person(visit, refused)
     return Onward(address_of(connection_id, outcome.user_id), _said(outcome))
 
 
-def _said(outcome: OutcomeShown) -> str:
+def _said(outcome: UserSynced) -> str:
     reason = outcome.reason.rstrip(".")
     if outcome.queued:
         return f"Not possible at this moment: {reason}."
