@@ -21,6 +21,7 @@ from shared.sync.records import Records
 from shared.sync.replaying import Replaying
 from shared.sync.restoring import BackUp
 from shared.sync.status import Health, ReadStatus
+from shared.sync.undo_order import OrderUndo
 from shared.sync.users import Users
 from shared.sync.worklist import WorkOff
 from shared.web.api.activity import ActivityApi
@@ -40,6 +41,7 @@ from shared.web.api.openapi import DescriptionApi
 from shared.web.api.records import RecordsApi
 from shared.web.api.status import StatusApi
 from shared.web.api.syncs import SyncsApi
+from shared.web.api.undo import UndoApi
 from shared.web.api.users import UsersApi
 from shared.web.api.waiting import WaitingApi
 from shared.web.auth import AdminOnly
@@ -68,6 +70,7 @@ def admin_api(
     status: ReadStatus,
     health: Health,
     activity: ActivityLog,
+    undo: OrderUndo,
     known_connections: Connections,
     schema: Schema,
     now: Now,
@@ -94,6 +97,7 @@ def admin_api(
             *RecordsApi(records).routes(),
             *WaitingApi(holding, choosing, replaying, records).routes(),
             *ActivityApi(known_connections, activity).routes(),
+            *UndoApi(undo).routes(),
             *StatusApi(status, health).routes(),
             *BackUpApi(BackUp(connections, rules, connections.vault, sections), now).routes(),
         ],
