@@ -164,32 +164,3 @@ class DriftList(Shown):
     next_cursor: str | None
     read_at: datetime | None
     notes: list[str]
-
-
-class Undone(Shown):
-    """One decision that was taken back."""
-
-    activity_id: str
-    user_id: str
-    display_name: str
-    record_id: int | None
-    changes: list[FieldChangeShown]
-
-
-class NotUndone(Shown):
-    """One that was not, and why."""
-
-    activity_id: str
-    user_id: str | None
-    display_name: str
-    reason: str
-
-
-class UndoReply(Shown):
-    """POST /api/activity/{id}/undo."""
-
-    state: str
-    sync_id: str | None
-    undone: list[Undone]
-    not_undone: list[NotUndone]
-    next_cursor: str | None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from shared.web.console.answers import UndoReply
+from shared.web.api.undo import UndoReply
 from shared.web.console.inside import at
 from shared.web.console.pages.activity import ACTIVITY
 from shared.web.console.visits import Onward, Page, View, Visit
