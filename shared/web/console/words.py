@@ -60,6 +60,7 @@ _ORIGINS = {
     "full": "a full sync",
     "rules": "a change of rules",
     "person": "a person",
+    "itglue": "passing on to IT Glue",
 }
 
 

@@ -49,9 +49,14 @@ def _person(visit: Visit, trouble: Refused | None = None) -> View:
         if refused.status not in (404, 409):
             raise
         return _not_found(visit, connection_id, user, refused)
+    winner = next((rule for rule in explained.rules if rule.verdict == "won"), None)
     values = {
         "here": RECORDS,
         "it": explained,
+        "winner": winner,
+        "groups": [
+            group for group in explained.groups if not winner or group.rule_id == winner.rule_id
+        ],
         "name": _name(explained, user),
         "edited": {each.field for each in explained.fields if _is_edited(each)},
         "address": address_of(connection_id, explained.user_id),
