@@ -31,6 +31,7 @@ from shared.adapters.signin import MsalSignIn
 from shared.adapters.store_archive import TableArchive
 from shared.adapters.store_connections import TableConnections, TableRules
 from shared.adapters.store_decisions import TableConflicts, TableHolds
+from shared.adapters.store_drift import TableDrift
 from shared.adapters.store_employees import TableEmployeeDefaults, TableWorklist
 from shared.adapters.store_index import TableAddressIndex
 from shared.adapters.store_itglue import TableItGlueMemory, TableItGlueSettings, TablePassedOn
@@ -54,6 +55,8 @@ from shared.sync.choosing import Choosing
 from shared.sync.connect import Connect
 from shared.sync.connections import ManageConnections
 from shared.sync.contact_jobs import ContactJobs
+from shared.sync.drift import Drift
+from shared.sync.drift_reading import ReadDrift
 from shared.sync.employee_acting import EmployeeActing
 from shared.sync.employee_by_api import EmployeesByApi
 from shared.sync.employee_choices import EmployeeChoices
@@ -332,6 +335,8 @@ def build(settings: Settings) -> App:
     def new_run_id() -> str:
         return backwards(now())
 
+    drift = TableDrift(storage)
+    read_drift = ReadDrift(links, drift, bms.bulk(), bms_settings, now)
     sweep = Sweep(
         connections=connections,
         rules=rules,
@@ -341,7 +346,10 @@ def build(settings: Settings) -> App:
         queues=queues,
         full_sync=full_sync,
         subscriptions=subscriptions,
-        orders={"undo": GatherUndo(runs, activity, queues, now).run},
+        orders={
+            "undo": GatherUndo(runs, activity, queues, now).run,
+            "drift": read_drift.carry_out,
+        },
         new_id=new_run_id,
         now=now,
     )
@@ -406,6 +414,7 @@ def build(settings: Settings) -> App:
             now,
             new_run_id,
         ),
+        drift=Drift(connections, links, drift, read_drift, queues, now),
         known_connections=connections,
         schema=schema,
         now=now,

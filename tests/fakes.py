@@ -40,6 +40,8 @@ from shared.ports import (
     SWEEPS,
     Conflict,
     DeltaPage,
+    DriftItem,
+    DriftReading,
     EndpointBudget,
     Failure,
     HeldUser,
@@ -307,6 +309,41 @@ class FakeUndoOutcomes:
         self, run: SyncId, *, limit: int, cursor: str | None = None
     ) -> tuple[Sequence[UndoOutcome], str | None]:
         return _slice([one for key, one in self.held.items() if key[0] == run], limit, cursor)
+
+
+@dataclass
+class FakeDrift:
+    held: dict[ConnectionId, list[DriftItem]] = field(default_factory=dict)
+    readings: dict[ConnectionId, DriftReading] = field(default_factory=dict)
+
+    def reading(self, connection_id: ConnectionId) -> DriftReading:
+        return self.readings.get(connection_id) or DriftReading(connection_id)
+
+    def begin(self, connection_id: ConnectionId, now: datetime, lease: timedelta) -> bool:
+        known = self.reading(connection_id)
+        if known.reading_until is not None and known.reading_until > now:
+            return False
+        self.readings[connection_id] = replace(known, reading_until=now + lease)
+        return True
+
+    def progress(self, reading: DriftReading) -> None:
+        self.readings[reading.connection_id] = reading
+
+    def replace_all(self, connection_id: ConnectionId, items: Sequence[DriftItem]) -> None:
+        self.held[connection_id] = sorted(items, key=lambda item: item.user_id)
+
+    def list(
+        self, connection_id: ConnectionId, *, text: str, limit: int, cursor: str | None
+    ) -> tuple[Sequence[DriftItem], str | None]:
+        sought = text.strip().casefold()
+        found = [
+            each
+            for each in self.held.get(connection_id, [])
+            if sought in f"{each.display_name} {each.account_name} {each.record_id}".casefold()
+            and each.user_id > (cursor or "")
+        ]
+        more = found[limit - 1].user_id if len(found) > limit else None
+        return found[:limit], more
 
 
 @dataclass

@@ -33,7 +33,7 @@ from shared.errors import TryLater
 _PARTITION = "connection"
 _TRIES = 12
 # Everything that hangs on a connection by its partition key, in the order in which it is removed.
-_HANGING = ("links", "conflicts", "sweeps", "liverules", "windows", "holds", "worklist")
+_HANGING = ("links", "conflicts", "sweeps", "liverules", "windows", "holds", "worklist", "drift")
 
 
 def when(text: str | None) -> datetime | None:
@@ -93,6 +93,7 @@ class TableConnections:
         self._empty("rules", "rule", of=connection_id)
         self._empty("signins", "state", of=connection_id)
         self._empty("failures", "failure", of=connection_id)
+        self._empty("drift", "reading", of=connection_id)
         for partition in ("contact", "held", "everybody"):
             self._empty("itglue", partition, of=connection_id)
         self._table.write(Write({"PartitionKey": _PARTITION, "RowKey": connection_id}, delete=True))

@@ -249,8 +249,9 @@ class Contact:
     is_active: bool
     emails: tuple[ContactEmail, ...] = ()
     phones: tuple[ContactPhone, ...] = ()
-    modified_at: datetime | None = field(default=None, compare=False)
-    modified_by: int | None = field(default=None, compare=False)  # the id of a user of BMS
+    # When somebody last changed it or one of its entries, as BMS writes it, and the id of who did.
+    modified_on: str = field(default="", compare=False)
+    modified_by: int | None = field(default=None, compare=False)
 
 
 class LinkState(StrEnum):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from shared.ports.bms import Bms, Budget, EndpointBudget, EntryChange, NewContact
 from shared.ports.clock import NewId, Now
+from shared.ports.drift import DriftItem, DriftReading, DriftStore
 from shared.ports.employees import EmployeeDefaultsStore, EmployeeWriter, RouteMissing, Worklist
 from shared.ports.entra import (
     CursorDead,
@@ -83,6 +84,9 @@ __all__ = [
     "DeltaPage",
     "Directories",
     "Directory",
+    "DriftItem",
+    "DriftReading",
+    "DriftStore",
     "EmployeeDefaultsStore",
     "EmployeeWriter",
     "EndpointBudget",

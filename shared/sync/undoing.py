@@ -383,9 +383,9 @@ class Undoing:
         self._keep(work, [user for user in users if user.link.user_id in saved])
 
     def _tell(self, work: Work, user: _User, told: _Told) -> None:
-        """One line of the activity for what went back; nothing for what did not."""
+        """One line of the activity for what went back, even if a worker that died did it."""
         outcome = told.outcome
-        if not told.marks or not (outcome.changes or told.notes or told.kind == "worklist"):
+        if not told.marks:
             return
         work.tell(
             user.link.user_id,

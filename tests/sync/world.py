@@ -25,6 +25,7 @@ from shared.adapters.bms_v1 import EmployeesV1
 from shared.adapters.http_session import PooledSession
 from shared.adapters.store_connections import TableConnections, TableRules
 from shared.adapters.store_decisions import TableConflicts, TableHolds
+from shared.adapters.store_drift import TableDrift
 from shared.adapters.store_employees import TableEmployeeDefaults, TableWorklist
 from shared.adapters.store_index import TableAddressIndex
 from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns, backwards
@@ -57,6 +58,8 @@ from shared.sync.acting import Acting, Hands
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.apply import Apply
 from shared.sync.contact_jobs import ContactJobs
+from shared.sync.drift import Drift
+from shared.sync.drift_reading import ReadDrift
 from shared.sync.employee_acting import EmployeeActing
 from shared.sync.employee_by_api import EmployeesByApi
 from shared.sync.employee_choices import EmployeeChoices
@@ -338,6 +341,13 @@ class Worker:
             now=clock,
             new_id=lambda: backwards(clock()),
         )
+        self.drift_store = tapped("drift", TableDrift(storage))
+        self.read_drift = ReadDrift(
+            self.links, self.drift_store, self.bms, world.bms_settings, clock
+        )
+        self.drift = Drift(
+            self.connections, self.links, self.drift_store, self.read_drift, self.queues, clock
+        )
         self.gather_undo = GatherUndo(self.runs, self.log, self.queues, clock)
         self.full_sync = FullSync(
             connections=self.connections,
@@ -355,7 +365,9 @@ class Worker:
         """As the triggers do."""
         if queue == SWEEPS:
             order = decode_sweep_order(text)
-            if order.undoes is not None:
+            if order.kind == "drift":
+                self.read_drift.carry_out(order)
+            elif order.undoes is not None:
                 self.gather_undo.run(order)
             elif order.sync is not None:
                 self.full_sync.run(order, order.sync, Origin.FULL)

@@ -26,6 +26,8 @@ from shared.ports import BMS_PASSWORD, SignInStart, application_key
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
+from shared.sync.drift import Drift
+from shared.sync.drift_reading import ReadDrift
 from shared.sync.employee_defaults import CheckEmployeeIds, ManageEmployeeDefaults
 from shared.sync.employee_planning import PlanEmployees
 from shared.sync.holding import Holding
@@ -55,6 +57,7 @@ from tests.fakes import (
     FakeConflicts,
     FakeConnections,
     FakeDirectories,
+    FakeDrift,
     FakeFailures,
     FakeHolds,
     FakeLinks,
@@ -188,6 +191,7 @@ class World:
     writer: FakeEmployeeWriter = field(default_factory=FakeEmployeeWriter)
     subscriptions: FakeSubscriptions = field(default_factory=FakeSubscriptions)
     sync_one: FakeSyncOne = field(default_factory=FakeSyncOne)
+    drift: FakeDrift = field(default_factory=FakeDrift)
     undo_outcomes: FakeUndoOutcomes = field(default_factory=FakeUndoOutcomes)
     undone_now: list[UserDelta] = field(default_factory=list)
     schema: FakeSchema = field(default_factory=FakeSchema)
@@ -326,6 +330,14 @@ class World:
                 lambda delta, _: self.undone_now.append(delta),
                 self.clock,
                 counted("u"),
+            ),
+            drift=Drift(
+                self.connections,
+                self.links,
+                self.drift,
+                ReadDrift(self.links, self.drift, self.bms, self.bms_settings, self.clock),
+                self.queues,
+                self.clock,
             ),
             known_connections=self.connections,
             schema=self.schema,

@@ -12,6 +12,7 @@ from shared.ports.schema import Schema
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
+from shared.sync.drift import Drift
 from shared.sync.employee_defaults import ManageEmployeeDefaults
 from shared.sync.holding import Holding
 from shared.sync.itglue_settings import ManageItGlue
@@ -34,6 +35,7 @@ from shared.web.api.backup_sections import (
 from shared.web.api.bms import BmsApi
 from shared.web.api.connect import ConnectApi, Connecting
 from shared.web.api.connections import ConnectionsApi
+from shared.web.api.drift import DriftApi
 from shared.web.api.employees import EmployeesApi
 from shared.web.api.itglue import ItGlueApi
 from shared.web.api.mapping_rules import MappingRulesApi
@@ -71,6 +73,7 @@ def admin_api(
     health: Health,
     activity: ActivityLog,
     undo: OrderUndo,
+    drift: Drift,
     known_connections: Connections,
     schema: Schema,
     now: Now,
@@ -98,6 +101,7 @@ def admin_api(
             *WaitingApi(holding, choosing, replaying, records).routes(),
             *ActivityApi(known_connections, activity).routes(),
             *UndoApi(undo).routes(),
+            *DriftApi(drift).routes(),
             *StatusApi(status, health).routes(),
             *BackUpApi(BackUp(connections, rules, connections.vault, sections), now).routes(),
         ],
