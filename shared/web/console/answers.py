@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from shared.web.api.activity import ActivityShown, FieldChangeShown
 from shared.web.api.records import RecordShown
 from shared.web.api.shapes import Shown
@@ -129,38 +127,3 @@ class Explained(Shown):
     next: NextStep | None
     last: ActivityShown | None
     waiting: list[WaitingFor]
-
-
-class DriftField(Shown):
-    """A field that somebody edited in BMS."""
-
-    field: str
-    label: str
-    written: str | None
-    in_bms: str | None
-    next: str | None
-
-
-class Drifted(Shown):
-    """A record that somebody edited in BMS."""
-
-    connection_id: str
-    user_id: str
-    display_name: str
-    record_type: str
-    record_id: int
-    account_id: int | None
-    account_name: str | None
-    is_active: bool | None
-    fields: list[DriftField]
-    edited_by: str | None
-    edited_at: datetime | None
-
-
-class DriftList(Shown):
-    """GET /api/drift."""
-
-    items: list[Drifted]
-    next_cursor: str | None
-    read_at: datetime | None
-    notes: list[str]

@@ -1,11 +1,17 @@
-"""Drift: whose record somebody edited by hand in BMS, which field, and what the next sync does."""
+"""Drift: whose record somebody edited by hand in BMS, which field, and what the next sync does.
+
+To read again costs calls of BMS's hourly limit, so it is a form: reloading the page reads nothing.
+"""
 
 from __future__ import annotations
 
-from shared.web.console.answers import DriftList
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from shared.web.api.drift import DriftList
 from shared.web.console.names import all_connections, connection_options
 from shared.web.console.pages.records import RECORDS
-from shared.web.console.visits import Page, View, Visit
+from shared.web.console.visits import Onward, Page, View, Visit
 
 DRIFT = "/console/drift"
 _A_PAGE = 50
@@ -13,11 +19,14 @@ _A_PAGE = 50
 
 def pages() -> list[Page]:
     """The rows of the console's table."""
-    return [Page("GET", DRIFT, drift)]
+    return [
+        Page("GET", DRIFT, drift),
+        Page("POST", f"{DRIFT}/read", read_again),
+    ]
 
 
 def drift(visit: Visit) -> View:
-    """GET /console/drift."""
+    """GET /console/drift: the page, or for its script what was found."""
     connections = all_connections(visit.api)
     sought, connection_id = visit.asked("q"), visit.asked("connectionId")
     found = visit.api.get(
@@ -31,6 +40,7 @@ def drift(visit: Visit) -> View:
     values = {
         "here": RECORDS,
         "page": DRIFT,
+        "reload": _address(visit.query),
         "sought": sought,
         "connection_id": connection_id,
         "connections": connections,
@@ -39,4 +49,16 @@ def drift(visit: Visit) -> View:
         "found": found,
         "filtered": bool(sought or connection_id),
     }
-    return View("drift.html", values)
+    return View("drift_found.html" if visit.wants_part else "drift.html", values)
+
+
+def read_again(visit: Visit) -> Onward:
+    """POST /console/drift/read: compare with BMS now, as far as that is done while one waits."""
+    kept = {name: visit.form.text(name) for name in ("connectionId", "q")}
+    visit.api.get(DriftList, "/api/drift", connectionId=kept["connectionId"], fresh=True, limit=1)
+    return Onward(_address(kept))
+
+
+def _address(query: Mapping[str, str]) -> str:
+    given = {name: value for name, value in query.items() if value}
+    return f"{DRIFT}?{urlencode(given)}" if given else DRIFT
