@@ -55,6 +55,7 @@ from shared.sync.choosing import Choosing
 from shared.sync.connect import Connect
 from shared.sync.connections import ManageConnections
 from shared.sync.contact_jobs import ContactJobs
+from shared.sync.deciding import Deciding
 from shared.sync.drift import Drift
 from shared.sync.drift_reading import ReadDrift
 from shared.sync.employee_acting import EmployeeActing
@@ -63,6 +64,7 @@ from shared.sync.employee_choices import EmployeeChoices
 from shared.sync.employee_defaults import CheckEmployeeIds, ManageEmployeeDefaults
 from shared.sync.employee_gathering import GatherEmployees
 from shared.sync.employee_planning import PlanEmployees
+from shared.sync.explain import Explain
 from shared.sync.finding import FindRecords
 from shared.sync.full_sync import FullSync
 from shared.sync.holding import Holding
@@ -83,6 +85,7 @@ from shared.sync.poison import Poison
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.readiness import Readiness
 from shared.sync.records import Records
+from shared.sync.rehearsing import Rehearsing, Stores
 from shared.sync.replaying import Replaying
 from shared.sync.reports import Reports
 from shared.sync.retention import Retention
@@ -94,6 +97,8 @@ from shared.sync.undo_employees import UndoEmployees
 from shared.sync.undo_order import GatherUndo, OrderUndo
 from shared.sync.undoing import Undoing
 from shared.sync.users import Users
+from shared.sync.waits_for_person import WaitsForPerson
+from shared.sync.who_is_meant import WhoIsMeant
 from shared.sync.worklist import WorkOff
 from shared.web.api.all_routes import admin_api
 from shared.web.console.console import Console, console
@@ -193,7 +198,8 @@ def build(settings: Settings) -> App:
     reading = ReadAddresses(index, bms.bulk(), now)
     finding = FindRecords(index, owners, links, bms)
     pacing = Pacing(budget, now)
-    holding = Holding(connections, TableHolds(storage), links, queues, now)
+    holds = TableHolds(storage)
+    holding = Holding(connections, holds, links, queues, now)
     acting = Acting(
         connections=connections,
         links=links,
@@ -270,14 +276,12 @@ def build(settings: Settings) -> App:
         bulk=acting.bulk,
         now=now,
     )
-    apply = Apply(
+    deciding = Deciding(
         connections=connections,
         rules=rules,
         links=links,
         owners=owners,
         conflicts=conflicts,
-        log=activity,
-        queues=queues,
         directories=directories,
         holding_back=HoldingBack(CountLeavers(windows, links, now), holding),
         holding=holding,
@@ -285,11 +289,18 @@ def build(settings: Settings) -> App:
         acting=acting,
         employees=GatherEmployees(connections, defaults, worklist, links, bms, bms.bulk(), now),
         employee_acting=employee_acting,
+        now=now,
+    )
+    apply = Apply(
+        connections=connections,
+        log=activity,
+        queues=queues,
         work_off=work_off,
         undoing=undoing,
         outcomes=Outcomes(connections, activity, runs, failures, queues, now),
         pacing=pacing,
         now=now,
+        deciding=deciding,
     )
     full_sync = FullSync(
         connections=connections,
@@ -353,6 +364,30 @@ def build(settings: Settings) -> App:
         new_id=new_run_id,
         now=now,
     )
+    rehearsing = Rehearsing(
+        Stores(
+            connections=connections,
+            rules=rules,
+            links=links,
+            owners=owners,
+            conflicts=conflicts,
+            holds=holds,
+            windows=windows,
+            index=index,
+            defaults=defaults,
+            worklist=worklist,
+            bms_settings=bms_settings,
+            directories=directories,
+            bms=bms,
+        ),
+        now,
+    )
+    explain = Explain(
+        rehearsing,
+        WhoIsMeant(directories, links),
+        WaitsForPerson(holds, conflicts, failures, worklist),
+        activity,
+    )
     re_evaluation = ReEvaluation(connections, queues, now)
     api = admin_api(
         settings,
@@ -385,6 +420,7 @@ def build(settings: Settings) -> App:
         bms=ManageBms(bms_settings, bms, vault, connections, links),
         itglue=itglue,
         users=Users(connections, directories, links, queues, now, apply.one),
+        explain=explain,
         records=Records(connections, links, conflicts, failures),
         holding=holding,
         choosing=Choosing(conflicts, links, queues, now),

@@ -6,7 +6,7 @@ everything with that error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -47,6 +47,7 @@ from shared.ports import (
     HeldUser,
     Hold,
     Look,
+    Nesting,
     Part,
     SignedIn,
     SignInStart,
@@ -579,6 +580,7 @@ class FakeDirectory:
     inside: dict[GroupId, set[str]] = field(default_factory=dict)
     subscribed: dict[str, str] = field(default_factory=dict)
     managed_by: dict[UserId, UserId] = field(default_factory=dict)
+    refused: dict[str, SyncError] = field(default_factory=dict)
     down: SyncError | None = None
 
     def organization_id(self) -> str:
@@ -591,6 +593,32 @@ class FakeDirectory:
             if wanted in (user.id, user.upn.casefold()):
                 return user
         return None
+
+    def users_named(self, text: str) -> list[EntraUser]:
+        self._answer()
+        wanted = text.casefold()
+        return [
+            user
+            for user in self.users.values()
+            if wanted in (user.upn.casefold(), user.mail.casefold(), user.display_name.casefold())
+            or f"smtp:{wanted}" in [each.casefold() for each in user.proxy_addresses]
+        ]
+
+    def nesting(self, user: UserId, tops: Collection[GroupId]) -> Nesting:
+        self._answer()
+        holders = {group for group in self.inside if user in self._everybody(group)}
+        return Nesting(
+            frozenset(group for group in holders if user in self.inside[group]),
+            {group: self.held_groups[group].name for group in holders if group in self.held_groups},
+            {
+                group: frozenset(above for above in holders if group in self.inside[above])
+                for group in holders
+            },
+        )
+
+    def refused_reads(self) -> dict[str, SyncError]:
+        self._answer()
+        return dict(self.refused)
 
     def search_users(self, text: str, limit: int) -> list[EntraUser]:
         self._answer()

@@ -7,13 +7,13 @@ The pieces: `graph_calls` (token, errors, pages), `graph_batch`, `graph_look` (p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
-from shared.adapters import graph_delta, graph_look, graph_subscriptions
+from shared.adapters import graph_delta, graph_look, graph_nesting, graph_subscriptions
 from shared.adapters.graph_calls import EVENTUAL, NAME, GraphCalls, error_of, object_of
 from shared.adapters.graph_shapes import (
     GROUP_FIELDS,
@@ -29,7 +29,7 @@ from shared.adapters.http_session import PooledSession
 from shared.config import Settings
 from shared.core.model import Connection, EntraGroup, EntraUser, GroupId, UserId
 from shared.errors import SyncError, TryLater
-from shared.ports import DeltaPage, Directory, Look, SignIn
+from shared.ports import DeltaPage, Directory, Look, Nesting, SignIn
 
 _METHODS: Final = frozenset({"GET", "POST", "PATCH", "DELETE"})  # DELETE: subscriptions only
 _PAGE: Final = 999  # the most that Graph gives at once
@@ -99,6 +99,20 @@ class GraphDirectory:
         found = {user.id: user for user in users_of(rows)}
         return list(found.values())[:limit]
 
+    def users_named(self, text: str) -> list[EntraUser]:
+        """Whose UPN, address or display name is exactly this."""
+        wanted = _searchable(text)
+        if not wanted:
+            return []
+        filters = [f"displayName eq {_literal(wanted)}"]
+        if "@" in wanted:
+            filters += [
+                f"userPrincipalName eq {_literal(wanted)}",
+                f"mail eq {_literal(wanted)}",
+                f"proxyAddresses/any(p:p eq {_literal(f'smtp:{wanted}')})",
+            ]
+        return self._search_users(filters, _PAGE)
+
     def search_groups(self, text: str, limit: int) -> list[EntraGroup]:
         """By id, or by the beginning of the name."""
         wanted = _searchable(text)
@@ -120,6 +134,14 @@ class GraphDirectory:
     ) -> dict[UserId, Look | SyncError]:
         """Look at each user directly."""
         return graph_look.look(self.calls, users, groups, direct=direct)
+
+    def nesting(self, user: UserId, tops: Collection[GroupId]) -> Nesting:
+        """How these groups hold the user."""
+        return graph_nesting.nesting(self.calls, user, tops)
+
+    def refused_reads(self) -> dict[str, SyncError]:
+        """What may not be read, by the permission that would allow it."""
+        return graph_look.refused_reads(self.calls)
 
     def managers(self, users: Sequence[UserId]) -> dict[UserId, UserId | SyncError | None]:
         """Who manages each of them now."""

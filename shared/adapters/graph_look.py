@@ -81,16 +81,16 @@ class _NotChecked(TryLater):
 def _one(
     calls: GraphCalls, outcomes: Sequence[Outcome], asked: Sequence[GroupId], checks: int
 ) -> Look:
-    first = _answered(outcomes[0])
+    first = answered(outcomes[0])
     if first.status == 404:
         return Look(None)
-    row = _body(first)
+    row = body_of(first)
     held: set[str] = set()
     for outcome in outcomes[1 : 1 + checks]:
-        answer = _answered(outcome)
+        answer = answered(outcome)
         if answer.status == 404:
             raise _NotChecked("Microsoft Graph does not know the memberships of this user yet.")
-        ids = _body(answer).get("value")
+        ids = body_of(answer).get("value")
         if not isinstance(ids, list):
             raise TryLater("Microsoft Graph sent a check without its groups.")
         held.update(text_of(each).lower() for each in ids)
@@ -98,7 +98,7 @@ def _one(
     member_of = frozenset(GroupId(each) for each in held) & wanted
     direct: frozenset[GroupId] = frozenset()
     if len(outcomes) > 1 + checks:
-        direct = _direct(calls, _body(_answered(outcomes[-1]))) & wanted
+        direct = _direct(calls, body_of(answered(outcomes[-1]))) & wanted
     return Look(user_of(row), member_of, direct)
 
 
@@ -121,9 +121,9 @@ def managers(calls: GraphCalls, users: Sequence[UserId]) -> dict[UserId, UserId 
     parts = [Part("GET", f"/users/{user}/manager?$select=id") for user in known]
     for user, outcome in zip(known, run(calls, parts), strict=True):
         try:
-            answer = _answered(outcome)
+            answer = answered(outcome)
             # 404 for nobody; an orgContact may manage people too, but is never linked.
-            id_ = "" if answer.status == 404 else text_of(_body(answer).get("id")).lower()
+            id_ = "" if answer.status == 404 else text_of(body_of(answer).get("id")).lower()
             found[user] = UserId(id_) if id_ else None
         except SyncError as error:
             found[user] = error
@@ -139,10 +139,30 @@ def groups_now(
     parts = [Part("GET", f"/groups/{group}?$select={GROUP_FIELDS}") for group in wanted]
     for group, outcome in zip(wanted, run(calls, parts), strict=True):
         try:
-            answer = _answered(outcome)
-            found[group] = None if answer.status == 404 else group_of(_body(answer))
+            answer = answered(outcome)
+            found[group] = None if answer.status == 404 else group_of(body_of(answer))
         except SyncError as error:
             found[group] = error
+    return found
+
+
+# What each permission is needed for first. Directory.Read.All alone allows all of it as well.
+_READS: Final = {
+    "User.Read.All": "/users?$select=id&$top=1",
+    "Group.Read.All": "/groups?$select=id&$top=1",
+    "Directory.Read.All": "/organization?$select=id",
+}
+
+
+def refused_reads(calls: GraphCalls) -> dict[str, SyncError]:
+    """See ports.Directory.refused_reads. A token is opaque (graph.md 1): only asking tells."""
+    found: dict[str, SyncError] = {}
+    outcomes = run(calls, [Part("GET", url) for url in _READS.values()])
+    for permission, outcome in zip(_READS, outcomes, strict=True):
+        try:
+            body_of(answered(outcome))
+        except SyncError as error:
+            found[permission] = error
     return found
 
 
@@ -153,7 +173,7 @@ def rows_of(calls: GraphCalls, urls: Sequence[str]) -> list[dict[str, object]]:
     errors: list[SyncError] = []
     for outcome in outcomes:
         try:
-            value = _body(_answered(outcome)).get("value")
+            value = body_of(answered(outcome)).get("value")
         except SyncError as error:
             errors.append(error)
             continue
@@ -164,13 +184,13 @@ def rows_of(calls: GraphCalls, urls: Sequence[str]) -> list[dict[str, object]]:
     return rows
 
 
-def _answered(outcome: Outcome) -> PartAnswer:
+def answered(outcome: Outcome) -> PartAnswer:
     if isinstance(outcome, SyncError):
         raise outcome
     return outcome
 
 
-def _body(answer: PartAnswer) -> dict[str, object]:
+def body_of(answer: PartAnswer) -> dict[str, object]:
     body = answer.body
     if not 200 <= answer.status < 300:
         error = body.get("error") if isinstance(body, dict) else None

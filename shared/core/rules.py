@@ -39,6 +39,7 @@ class Verdict:
     rule: MappingRule
     won: bool
     sentence: str
+    matches: bool = False  # it would take the user, were no other first
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def place(user: EntraUser, membership: Membership, rules: Sequence[MappingRule])
     winner: MappingRule | None = None
     refusals: list[str] = []
     for rule in in_order(rules):
-        won = False
+        won = matches = False
         if not rule.enabled:
             sentence = "the rule is switched off"
         elif rule.group_id in membership.unreadable and rule.group_gone_twice:
@@ -104,10 +105,10 @@ def place(user: EntraUser, membership: Membership, rules: Sequence[MappingRule])
             refusals.append(because)
             sentence = because
         elif winner is not None:
-            sentence = f"also matches, but the rule of Order {winner.order} comes first"
+            matches, sentence = True, f"also matches, but {_why_first(winner, rule)}"
         else:
             winner, won, sentence = rule, True, f"member of {_name(rule)}"
-        verdicts.append(Verdict(rule, won, sentence))
+        verdicts.append(Verdict(rule, won, sentence, won or matches))
     if winner is not None:
         reason = f"member of {_name(winner)} (Order {winner.order})"
     elif refusals:
@@ -122,6 +123,15 @@ def place(user: EntraUser, membership: Membership, rules: Sequence[MappingRule])
         gone=frozenset(gone),
         verdicts=tuple(verdicts),
     )
+
+
+def _why_first(winner: MappingRule, rule: MappingRule) -> str:
+    """R2, for the rule that lost."""
+    if winner.order != rule.order:
+        return f"the rule of Order {winner.order} comes first"
+    if (winner.group_created_at or _NO_DATE) != (rule.group_created_at or _NO_DATE):
+        return f"of equal Order {winner.order} the older group comes first: {_name(winner)}"
+    return f"of equal Order {winner.order} and equally old groups the older rule comes first"
 
 
 def _name(rule: MappingRule) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -32,6 +32,20 @@ class Look:
     user: EntraUser | None
     member_of: frozenset[GroupId] = frozenset()
     direct: frozenset[GroupId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Nesting:
+    """The groups that hold a user, and which of them holds which.
+
+    `parents` names the groups that hold a group directly; it is `complete` unless there were more
+    groups than are asked for.
+    """
+
+    direct: frozenset[GroupId] = frozenset()
+    names: Mapping[GroupId, str] = field(default_factory=dict)
+    parents: Mapping[GroupId, frozenset[GroupId]] = field(default_factory=dict)
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,9 @@ class Directory(Protocol):
 
     def find_user(self, id_or_upn: str) -> EntraUser | None: ...
 
+    def users_named(self, text: str) -> list[EntraUser]:
+        """Users whose UPN, address (aliases too) or display name is exactly this; by one batch."""
+
     def search_users(self, text: str, limit: int) -> list[EntraUser]: ...
 
     def search_groups(self, text: str, limit: int) -> list[EntraGroup]: ...
@@ -81,6 +98,18 @@ class Directory(Protocol):
         """Look at each user directly (GET user + checkMemberGroups [+ memberOf]), by JSON batches.
 
         Trouble with one user is that user's value; trouble with the whole is raised.
+        """
+
+    def nesting(self, user: UserId, tops: Collection[GroupId]) -> Nesting:
+        """How these groups hold the user: two requests, one where each holds him directly.
+
+        Three at most, and more only for a person whose memberships are longer than a page.
+        """
+
+    def refused_reads(self) -> dict[str, SyncError]:
+        """What may not be read, by the permission that would allow it; empty when all may.
+
+        One batch that reads one row each; trouble with the whole is raised.
         """
 
     def managers(self, users: Sequence[UserId]) -> dict[UserId, UserId | SyncError | None]:

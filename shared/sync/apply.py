@@ -1,78 +1,33 @@
-"""Take user deltas from the queue: gather, decide, act, report.
+"""Take user deltas from the queue, have them decided and carried out, and report.
 
-A message names users, nothing more. For each one the link is read first and Entra second, so that a
-claim on the unchanged link proves that nobody decided from a newer look meanwhile (R22). Most users
-end at the first step of the decision; the others get a job (seeking, acting). Whatever cannot be
-done now goes back to the queue with a delay; one user's trouble never stops the others (R24).
+A message names users, nothing more. Whatever cannot be done now goes back to the queue with a
+delay; one user's trouble never stops the others (R24).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 
-from shared.core import trouble_texts
-from shared.core.decision import (
-    Compare,
-    FinishMove,
-    Forget,
-    Hold,
-    Nothing,
-    Relabel,
-    Remember,
-    Seek,
-    Step,
-    TakeOut,
-    Wait,
-)
-from shared.core.employee_decision import AnyStep, EmployeeStep, next_step
-from shared.core.fields import wanted_contact
-from shared.core.matching import addresses
 from shared.core.messages import UserDelta, encode_user_delta
 from shared.core.model import (
     Connection,
-    GroupId,
-    HoldMark,
-    Link,
-    LinkState,
     Origin,
-    RecordType,
     UserId,
 )
-from shared.core.rules import Membership, Placement, place
-from shared.errors import SyncError, TryLater
+from shared.errors import SyncError
 from shared.ports import (
     FRESH,
     ActivityLog,
-    Conflicts,
     Connections,
-    Directories,
-    Links,
-    Look,
     Now,
-    Owner,
-    Owners,
     Queues,
-    Rules,
 )
-from shared.sync import troubles
-from shared.sync.acting import Acting
-from shared.sync.contact_jobs import Change, Deactivate, EndMove, Job
-from shared.sync.employee_acting import EmployeeActing
-from shared.sync.employee_gathering import GatherEmployees
-from shared.sync.finding import Sought
-from shared.sync.holding import Holding
-from shared.sync.holding_back import HoldingBack
+from shared.sync.deciding import Deciding
 from shared.sync.outcomes import Outcomes
 from shared.sync.pacing import Pacing
-from shared.sync.seeking import Seeking
 from shared.sync.undoing import Undoing
-from shared.sync.work import LOOK_AGAIN, PARKED, Told, Work, wait_for_lock
+from shared.sync.work import PARKED, Told
 from shared.sync.worklist import WorkOff
-
-_FRESH_SLICE = timedelta(seconds=60)
-_BULK_SLICE = timedelta(seconds=20)  # a bulk message ends soon and hands its rest on
 
 
 @dataclass(frozen=True)
@@ -80,26 +35,14 @@ class Apply:
     """The use case behind the user-delta queues."""
 
     connections: Connections
-    rules: Rules
-    links: Links
-    owners: Owners
-    conflicts: Conflicts
     log: ActivityLog
     queues: Queues
-    directories: Directories
-    holding_back: HoldingBack
-    holding: Holding
-    seeking: Seeking
-    acting: Acting
-    employees: GatherEmployees
-    employee_acting: EmployeeActing
+    deciding: Deciding
     work_off: WorkOff
     undoing: Undoing
     outcomes: Outcomes
     pacing: Pacing
     now: Now
-
-    # --- from the queue, or for a person who waits ---------------------------------------------
 
     def handle(self, delta: UserDelta, queue: str) -> None:
         """Decide and write for the users of one message; what is left goes back to its queue."""
@@ -114,9 +57,12 @@ class Apply:
             self.outcomes.wait_for_budget(delta, queue, wait)
             return
         began = self.now()
-        work = self._work(connection, delta, queue)
+        work = self.deciding.begin(connection, delta, queue)
         try:
-            self._run(work)
+            if delta.lines:
+                self.undoing.run(work)
+            else:
+                self.deciding.run(work)
             if delta.sync and work.employees:
                 # After each part of a full sync (R26), by the list that this message has read.
                 self.work_off.look(connection.id, newer_than=began)
@@ -127,288 +73,11 @@ class Apply:
     def one(self, connection: Connection, user_id: UserId) -> Told:
         """This one user now. Raises SyncError when it cannot be done at present."""
         delta = UserDelta(connection.id, (user_id,), Origin.PERSON, signal_at=self.now())
-        work = self._work(connection, delta, FRESH)
-        self._run(work)
+        work = self.deciding.begin(connection, delta, FRESH)
+        self.deciding.run(work)
         if work.activities:
             self.log.add(work.activities)
         self.outcomes.keep_failures(work)
         if user_id in work.later:
             raise work.later[user_id]
         return work.told.get(user_id, Told("nothing", "is up to date"))
-
-    def _work(self, connection: Connection, delta: UserDelta, queue: str) -> Work:
-        return Work(
-            connection=connection,
-            delta=delta,
-            queue=queue,
-            rules=self.rules.live(connection.id, connection.live_rules),
-            directory=self.directories.open(connection),
-            until=self.now() + (_FRESH_SLICE if queue == FRESH else _BULK_SLICE),
-            now=self.now,
-            began=self.now(),
-        )
-
-    def _run(self, work: Work) -> None:
-        if work.delta.lines:
-            self.undoing.run(work)
-            return
-        looks = self._gather(work)
-        decided = self.employees.withdraw(work, self._decide(work, looks))
-        steps = self.holding_back.of(work, self._still_theirs(work, decided))
-        contacts, employees = _apart(steps)
-        self.acting.act(work, self._jobs(work, contacts))
-        self.employee_acting.act(work, employees)
-
-    # --- gather ------------------------------------------------------------------------------
-
-    def _gather(self, work: Work) -> dict[UserId, Look]:
-        """Links first, Entra second (R22)."""
-        now = self.now()
-        users = list(dict.fromkeys(work.delta.users))
-        work.links = self.links.get_many(work.connection.id, users)
-        free = []
-        for user in users:
-            link = work.links.get(user)
-            if link is not None and link.claim is not None and link.claim.until > now:
-                wait = wait_for_lock(link.claim.until - now)
-                work.later[user] = TryLater(
-                    "This person is being written just now.", wait, counts=False
-                )
-            else:
-                free.append(user)
-        enabled = [rule for rule in work.rules if rule.enabled]
-        groups = sorted({rule.group_id for rule in enabled})
-        direct = any(not rule.include_nested for rule in enabled)
-        looks: dict[UserId, Look] = {}
-        for user, look in work.directory.look(free, groups, direct=direct).items():
-            if isinstance(look, SyncError):
-                work.later[user] = look
-            else:
-                looks[user] = look
-        return looks
-
-    # --- decide ------------------------------------------------------------------------------
-
-    def _decide(self, work: Work, looks: dict[UserId, Look]) -> dict[UserId, AnyStep]:
-        doubtful = self._doubtful(work, looks)
-        unreadable = self._unreadable(work, doubtful) if doubtful else frozenset()
-        placements: dict[UserId, Placement] = {}
-        for user, look in looks.items():
-            if look.user is not None:
-                work.users[user] = look.user
-                membership = Membership(look.member_of, look.direct, unreadable)
-                placements[user] = place(look.user, membership, work.rules)
-                work.wanted[user] = wanted_contact(look.user, work.connection.email_source)
-        by_api = self.employees.wanted(work, placements)
-        return {
-            user: next_step(
-                placements.get(user),
-                work.wanted.get(user),
-                work.employees.get(user),
-                work.links.get(user),
-                on_leave=work.connection.on_leave,
-                match_scope=work.connection.match_scope,
-                by_api=by_api,
-            )
-            for user in looks
-            if user not in work.later
-        }
-
-    def _doubtful(self, work: Work, looks: dict[UserId, Look]) -> set[GroupId]:
-        """Groups whose absence would make somebody leave or move: are they there at all? (R22)"""
-        groups = {rule.id: rule.group_id for rule in work.rules if rule.enabled}
-        doubtful = set()
-        for user, look in looks.items():
-            link = work.links.get(user)
-            if link is None or link.record_id is None or link.rule_id is None:
-                continue
-            group = groups.get(link.rule_id)
-            if group is not None and look.user is not None and group not in look.member_of:
-                doubtful.add(group)
-        return doubtful
-
-    def _unreadable(self, work: Work, groups: set[GroupId]) -> frozenset[GroupId]:
-        found = work.directory.groups(sorted(groups))
-        bad: set[GroupId] = set()
-        for group in groups:
-            state = found.get(group)
-            if isinstance(state, TryLater):
-                raise state  # it may well be there
-            if isinstance(state, SyncError) or state is None or state.hidden:
-                bad.add(group)
-        if bad:
-            troubles.record(
-                self.connections,
-                work.connection.id,
-                trouble_texts.unreadable_groups(sorted(bad), self.now()),
-                seen=work.connection,
-            )
-        return frozenset(bad)
-
-    def _still_theirs(self, work: Work, steps: dict[UserId, AnyStep]) -> dict[UserId, AnyStep]:
-        """Who comes back gets his record again, unless it has passed to another user (R19)."""
-        back = {
-            user: step
-            for user, step in steps.items()
-            if isinstance(step, Compare) and step.returning
-        }
-        if not back:
-            return steps
-        owners = self.owners.get_many(
-            RecordType.CONTACT, [step.record_id for step in back.values()]
-        )
-        after = dict(steps)
-        for user, step in back.items():
-            owner = owners.get(step.record_id)
-            work.owners[user] = owner
-            if owner is None or owner == Owner(work.connection.id, user):
-                continue
-            account = step.rule.account_id
-            if account is not None:
-                only_there = work.connection.match_scope == "account"
-                work.links[user] = replace(
-                    work.link_of(user),
-                    state=LinkState.PENDING,
-                    record_id=None,
-                    account_id=None,
-                    rule_account_id=None,
-                    written={},
-                )
-                after[user] = Seek(step.rule, account, only_there, reason=step.reason)
-        return after
-
-    # --- act: what needs no claim at once, the rest as jobs --------------------------------------
-
-    def _jobs(self, work: Work, steps: dict[UserId, Step]) -> list[Job]:
-        jobs: list[Job] = []
-        saves: list[Link] = []
-        gone: list[Link] = []
-        sought: list[Sought] = []
-        back: list[UserId] = []
-        settled: list[UserId] = []
-        for user, step in steps.items():
-            link = work.links.get(user)
-            if link is not None and _settles(step):
-                settled += [user] if link.in_conflict else []
-                back += [user] if link.hold else []
-            match step:
-                case Nothing() | Wait():
-                    work.told[user] = Told("nothing", step.reason)
-                    if isinstance(step, Wait):
-                        work.undecided.add(user)
-                    if link is not None and (link.hold or link.in_conflict or link.refused):
-                        saves.extend(_nothing_waits(link, step))
-                    if self._not_seen_yet(work, link):
-                        work.again.append(user)
-                case Hold():
-                    work.tell(user, "hold", step.reason, link)
-                    held = replace(work.link_of(user), hold=HoldMark.WAITING, refused=False)
-                    held = replace(held, reason=step.reason)
-                    saves.append(replace(held, updated_at=self.now(), claim=None))
-                case Forget():
-                    work.told[user] = Told("nothing", "is in no mapped group")
-                    gone += [link] if link is not None else []
-                case Remember():
-                    saves.extend(self._remember(work, user, step, link))
-                case Relabel():
-                    work.told[user] = Told("nothing", "another rule wins; BMS stays the same")
-                    link_after = replace(work.link_of(user), in_conflict=False, refused=False)
-                    link_after = replace(link_after, hold=HoldMark.NONE, claim=None)
-                    saves.append(replace(link_after, rule_id=step.rule.id))
-                case Seek():
-                    keys = addresses(work.users[user], work.connection.email_source)
-                    sought.append(Sought(user, tuple(keys), step))
-                case Compare():
-                    jobs.append(
-                        Change(
-                            work.link_of(user),
-                            step.rule,
-                            work.wanted[user],
-                            step.record_id,
-                            step.reason,
-                            step.set_location,
-                            step.location_only,
-                            step.returning,
-                            work.owners.get(user),
-                        )
-                    )
-                case FinishMove():
-                    jobs.append(EndMove(work.link_of(user), step.reason))
-                    work.decide_again(user)
-                case TakeOut():
-                    jobs.append(Deactivate(work.link_of(user), step.record_id, step.reason))
-        if saves:
-            saved = self.links.save([work.named(link) for link in saves])
-            for link in saves:
-                if link.user_id not in saved:
-                    work.decide_again(link.user_id)
-        back = [user for user in back if user not in work.later]
-        if back:
-            self.holding.back(work.connection.id, back)
-        if gone:
-            self.links.remove(gone)
-        for user in settled:
-            self.conflicts.settle(work.connection.id, user)
-        if sought:
-            jobs.extend(self.seeking.jobs(work, sought))
-        return jobs
-
-    def _not_seen_yet(self, work: Work, link: Link | None) -> bool:
-        """A change was signalled, yet nothing differs: replicas may lag (graph.md 3.7).
-
-        A group's change is looked for several times. A user's is looked for once more, since many
-        notifications are about properties that nobody maps, and the sweep names him again.
-        """
-        signal = work.delta.signal_at
-        notified = work.delta.origin is Origin.NOTIFICATION
-        looks = len(LOOK_AGAIN) if work.delta.membership else int(notified)
-        if signal is None or work.delta.looks >= looks:
-            return False
-        return link is None or link.updated_at is None or link.updated_at < signal
-
-    def _remember(
-        self, work: Work, user: UserId, step: Remember, link: Link | None
-    ) -> Iterable[Link]:
-        if link is not None and link.state is step.state and link.reason == step.reason:
-            work.told[user] = Told(step.kind, step.reason)
-            return []
-        work.tell(user, step.kind, step.reason, link)
-        base = work.link_of(user)
-        return [
-            replace(
-                base,
-                state=step.state,
-                reason=step.reason,
-                hold=HoldMark.NONE,
-                in_conflict=False,
-                refused=False,
-                fingerprint=base.fingerprint if step.keep_fingerprint else "",
-                updated_at=self.now(),
-                claim=None,
-            )
-        ]
-
-
-def _apart(
-    steps: dict[UserId, AnyStep],
-) -> tuple[dict[UserId, Step], dict[UserId, EmployeeStep]]:
-    """What contacts need, or nobody; and what employees need."""
-    contacts: dict[UserId, Step] = {}
-    employees: dict[UserId, EmployeeStep] = {}
-    for user, step in steps.items():
-        if isinstance(step, EmployeeStep):
-            employees[user] = step
-        else:
-            contacts[user] = step
-    return contacts, employees
-
-
-def _nothing_waits(link: Link, step: Nothing | Wait) -> Iterable[Link]:
-    """The link without what waited for a person, where that is settled by itself."""
-    if isinstance(step, Nothing):
-        yield replace(link, in_conflict=False, hold=HoldMark.NONE, refused=False)
-
-
-def _settles(step: Step) -> bool:
-    """Whether neither a hold nor a conflict is left, and no job that says so follows."""
-    return isinstance(step, Nothing | Forget | Remember | Relabel)

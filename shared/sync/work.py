@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from shared.core.employee_decision import AnyStep
 from shared.core.employee_fields import WantedEmployee
 from shared.core.fields import WantedContact
 from shared.core.messages import UserDelta
@@ -21,6 +22,7 @@ from shared.core.model import (
     Trace,
     UserId,
 )
+from shared.core.rules import Placement
 from shared.errors import PersonMustAct, SyncError, TryLater
 from shared.measures import correlation_id
 from shared.ports import FRESH, Directory, Now, Owner
@@ -76,6 +78,8 @@ class Work:
     owners: dict[UserId, Owner | None] = field(default_factory=dict)  # of who returns
     users: dict[UserId, EntraUser] = field(default_factory=dict)
     wanted: dict[UserId, WantedContact] = field(default_factory=dict)
+    placements: dict[UserId, Placement] = field(default_factory=dict)
+    steps: dict[UserId, AnyStep] = field(default_factory=dict)
     employees: dict[UserId, WantedEmployee] = field(default_factory=dict)
     activities: list[Activity] = field(default_factory=list)
     wrote: bool = False  # BMS took at least one job

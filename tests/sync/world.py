@@ -58,6 +58,7 @@ from shared.sync.acting import Acting, Hands
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.apply import Apply
 from shared.sync.contact_jobs import ContactJobs
+from shared.sync.deciding import Deciding
 from shared.sync.drift import Drift
 from shared.sync.drift_reading import ReadDrift
 from shared.sync.employee_acting import EmployeeActing
@@ -282,14 +283,12 @@ class Worker:
             bulk=hands,
             now=clock,
         )
-        self.apply = Apply(
+        deciding = Deciding(
             connections=self.connections,
             rules=self.rules,
             links=self.links,
             owners=self.owners,
             conflicts=self.conflicts,
-            log=self.log,
-            queues=self.queues,
             directories=world.directories,
             holding_back=HoldingBack(CountLeavers(self.windows, self.links, clock), self.holding),
             holding=self.holding,
@@ -322,6 +321,12 @@ class Worker:
                 clock,
             ),
             employee_acting=employee_acting,
+            now=clock,
+        )
+        self.apply = Apply(
+            connections=self.connections,
+            log=self.log,
+            queues=self.queues,
             work_off=self.work_off,
             undoing=undoing,
             outcomes=Outcomes(
@@ -329,6 +334,7 @@ class Worker:
             ),
             pacing=Pacing(budget, clock),
             now=clock,
+            deciding=deciding,
         )
         self.undo = OrderUndo(
             connections=self.connections,

@@ -30,6 +30,7 @@ from shared.sync.drift import Drift
 from shared.sync.drift_reading import ReadDrift
 from shared.sync.employee_defaults import CheckEmployeeIds, ManageEmployeeDefaults
 from shared.sync.employee_planning import PlanEmployees
+from shared.sync.explain import Explain
 from shared.sync.holding import Holding
 from shared.sync.itglue_organizations import ItGlueOrganizations
 from shared.sync.itglue_queue import QueueForItGlue
@@ -39,11 +40,14 @@ from shared.sync.order_sync import OrderSync
 from shared.sync.pacing import Pacing
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.records import Records
+from shared.sync.rehearsing import Rehearsing, Stores
 from shared.sync.replaying import Replaying
 from shared.sync.reports import Reports
 from shared.sync.status import Health, ReadStatus
 from shared.sync.undo_order import OrderUndo
 from shared.sync.users import Users
+from shared.sync.waits_for_person import WaitsForPerson
+from shared.sync.who_is_meant import WhoIsMeant
 from shared.sync.work import Told
 from shared.sync.worklist import WorkOff
 from shared.web.api.all_routes import admin_api
@@ -78,6 +82,7 @@ from tests.fakes_employees import (
     FakeOwners,
     FakeWorklist,
 )
+from tests.fakes_index import FakeAddressIndex, FakeWindows
 from tests.fakes_itglue import FakeItGlue, FakeItGlueMemory, FakeItGlueSettings, FakePassedOn
 from tests.web.conforming import Conforming
 
@@ -185,6 +190,8 @@ class World:
     glue_settings: FakeItGlueSettings = field(default_factory=FakeItGlueSettings)
     glue_memory: FakeItGlueMemory = field(default_factory=FakeItGlueMemory)
     passed_on: FakePassedOn = field(default_factory=FakePassedOn)
+    windows: FakeWindows = field(default_factory=FakeWindows)
+    index: FakeAddressIndex = field(default_factory=FakeAddressIndex)
     owners: FakeOwners = field(default_factory=FakeOwners)
     employee_defaults: FakeEmployeeDefaults = field(default_factory=FakeEmployeeDefaults)
     worklist: FakeWorklist = field(default_factory=FakeWorklist)
@@ -301,6 +308,29 @@ class World:
                 self.queues,
                 self.clock,
                 self.sync_one,
+            ),
+            explain=Explain(
+                Rehearsing(
+                    Stores(
+                        connections=self.connections,
+                        rules=self.rules,
+                        links=self.links,
+                        owners=self.owners,
+                        conflicts=self.conflicts,
+                        holds=self.holds,
+                        windows=self.windows,
+                        index=self.index,
+                        defaults=self.employee_defaults,
+                        worklist=self.worklist,
+                        bms_settings=self.bms_settings,
+                        directories=self.directories,
+                        bms=self.bms,
+                    ),
+                    self.clock,
+                ),
+                WhoIsMeant(self.directories, self.links),
+                WaitsForPerson(self.holds, self.conflicts, self.failures, self.worklist),
+                self.activity,
             ),
             records=Records(self.connections, self.links, self.conflicts, self.failures),
             holding=Holding(self.connections, self.holds, self.links, self.queues, self.clock),

@@ -75,6 +75,13 @@ def member_of(call: Call) -> Reply:
     return listing.members(call, view, view.parents(user.id), _cast(call, 1))
 
 
+def group_member_of(call: Call) -> Reply:
+    """GET /groups/{id}/memberOf: the groups that hold this one directly"""
+    view = _reads(call)
+    group = _find(view, call.params[0], "group")
+    return listing.members(call, view, view.parents(group.id), None)
+
+
 def transitive_member_of(call: Call) -> Reply:
     """GET /users/{id}/transitiveMemberOf, with or without a cast"""
     view = _checks(call)

@@ -60,6 +60,7 @@ def _table() -> list[Route]:
         Route("GET", "/groups/{id}/members", calls.direct_members, _GROUPS, 3),
         Route("GET", "/groups/{id}/members/$count", calls.count_direct_members, _GROUPS, 3),
         Route("GET", "/groups/{id}/members/{cast}", calls.direct_members, _GROUPS, 3),
+        Route("GET", "/groups/{id}/memberOf", calls.group_member_of, _GROUPS, 2),
         Route("GET", "/groups/{id}/transitiveMembers", calls.transitive_members, _GROUPS, 5),
         Route(
             "GET",

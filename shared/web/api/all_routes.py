@@ -14,6 +14,7 @@ from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
 from shared.sync.drift import Drift
 from shared.sync.employee_defaults import ManageEmployeeDefaults
+from shared.sync.explain import Explain
 from shared.sync.holding import Holding
 from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.mapping_rules import MappingRules
@@ -37,6 +38,7 @@ from shared.web.api.connect import ConnectApi, Connecting
 from shared.web.api.connections import ConnectionsApi
 from shared.web.api.drift import DriftApi
 from shared.web.api.employees import EmployeesApi
+from shared.web.api.explain import ExplainApi
 from shared.web.api.itglue import ItGlueApi
 from shared.web.api.mapping_rules import MappingRulesApi
 from shared.web.api.openapi import DescriptionApi
@@ -65,6 +67,7 @@ def admin_api(
     employee_defaults: ManageEmployeeDefaults,
     worklist: WorkOff,
     users: Users,
+    explain: Explain,
     records: Records,
     holding: Holding,
     choosing: Choosing,
@@ -97,6 +100,7 @@ def admin_api(
             *ItGlueApi(itglue).routes(),
             *EmployeesApi(employee_defaults, worklist).routes(),
             *UsersApi(users).routes(),
+            *ExplainApi(explain).routes(),
             *RecordsApi(records).routes(),
             *WaitingApi(holding, choosing, replaying, records).routes(),
             *ActivityApi(known_connections, activity).routes(),

@@ -6,18 +6,19 @@ from typing import Any
 
 import msgspec
 
+from shared.core.explanation import Verdict
 from shared.web.api.activity import FieldChangeShown
-from shared.web.console.answers import (
-    Candidate,
-    Explained,
+from shared.web.api.explain import (
+    ExplainedCandidate,
     ExplainedField,
     ExplainedGroup,
     ExplainedMatch,
+    ExplainedNext,
     ExplainedRecord,
     ExplainedRule,
     ExplainedUser,
-    NextStep,
-    WaitingFor,
+    ExplainedWaiting,
+    ExplanationShown,
 )
 from shared.web.http import Reply, json_reply, problem
 from shared.web.router import Call, Route
@@ -26,7 +27,7 @@ from tests.web.world import INES
 EXPLAIN = "/api/users/{connectionId}/{user}/explain"
 
 
-def a_rule(order: int, name: str, verdict: str, reason: str, **members: Any) -> ExplainedRule:
+def a_rule(order: int, name: str, verdict: Verdict, reason: str, **members: Any) -> ExplainedRule:
     """A rule of the connection, and what became of it."""
     standard: dict[str, Any] = {
         "rule_id": f"r{order}",
@@ -56,9 +57,9 @@ def a_field(label: str, **members: Any) -> ExplainedField:
     return ExplainedField(label=label, **(standard | members))
 
 
-def an_explanation(**members: Any) -> Explained:
+def an_explanation(**members: Any) -> ExplanationShown:
     """Ines is a contact at Acme by a nested group; her job title was edited in BMS."""
-    standard = Explained(
+    standard = ExplanationShown(
         connection_id="contoso",
         tenant_domain="contoso.example",
         user_id=INES,
@@ -93,6 +94,7 @@ def an_explanation(**members: Any) -> Explained:
                 group_name="Optics staff",
                 path=["Optics staff", "Front desk"],
                 nested=True,
+                note=None,
             )
         ],
         rules=[
@@ -104,7 +106,7 @@ def an_explanation(**members: Any) -> Explained:
             how="merged",
             sentence="Matched by ines@contoso.example, the only active contact with it.",
             candidates=[
-                Candidate(
+                ExplainedCandidate(
                     record_type="contact",
                     record_id=300001,
                     account_id=7,
@@ -113,7 +115,7 @@ def an_explanation(**members: Any) -> Explained:
                     address="ines@contoso.example",
                     owned_by_user_id=INES,
                 ),
-                Candidate(
+                ExplainedCandidate(
                     record_type="contact",
                     record_id=300009,
                     account_id=8,
@@ -136,20 +138,20 @@ def an_explanation(**members: Any) -> Explained:
             ),
             a_field("mobile phone", entra=None, target=None, source="none", written=None),
         ],
-        next=NextStep(kind="nothing", sentence="Nothing: all is as it should be.", changes=[]),
+        next=ExplainedNext(kind="nothing", sentence="Nothing: all is as it should be.", changes=[]),
         last=None,
         waiting=[],
     )
     return msgspec.structs.replace(standard, **members)
 
 
-def explains(said: Explained) -> Route:
+def explains(said: ExplanationShown) -> Route:
     """The route that answers this."""
 
     def explain(_: Call) -> Reply:
         return json_reply(said)
 
-    return Route("GET", EXPLAIN, explain, "", reply=Explained)
+    return Route("GET", EXPLAIN, explain, "", reply=ExplanationShown)
 
 
 def refuses(status: int, sentence: str) -> Route:
@@ -158,14 +160,14 @@ def refuses(status: int, sentence: str) -> Route:
     def explain(_: Call) -> Reply:
         return problem(status, sentence)
 
-    return Route("GET", EXPLAIN, explain, "", reply=Explained)
+    return Route("GET", EXPLAIN, explain, "", reply=ExplanationShown)
 
 
-WOULD_CHANGE = NextStep(
+WOULD_CHANGE = ExplainedNext(
     kind="update",
     sentence="The next sync brings the job title to Entra's value.",
     changes=[FieldChangeShown(field="job title", old="Chief Optician", new="CFO")],
 )
-IN_A_HOLD = WaitingFor(
+IN_A_HOLD = ExplainedWaiting(
     kind="hold", id="h1", sentence="Her deactivation waits, since 12 people leave at once."
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shared.web.api.activity import ActivityList
+from shared.web.api.explain import ExplainedField, ExplanationShown
 from shared.web.api.users import UserList, UserShown, UserSynced
-from shared.web.console.answers import Explained, ExplainedField
 from shared.web.console.inside import Refused, at
 from shared.web.console.names import all_connections
 from shared.web.console.pages.records import RECORDS
@@ -44,7 +44,9 @@ def person(visit: Visit) -> View:
 def _person(visit: Visit, trouble: Refused | None = None) -> View:
     connection_id, user = visit.path["connectionId"], visit.path["user"].strip()
     try:
-        explained = visit.api.get(Explained, at("/api/users/{}/{}/explain", connection_id, user))
+        explained = visit.api.get(
+            ExplanationShown, at("/api/users/{}/{}/explain", connection_id, user)
+        )
     except Refused as refused:
         if refused.status not in (404, 409):
             raise
@@ -132,7 +134,7 @@ def _is_edited(field: ExplainedField) -> bool:
     return field.written is not None and field.in_bms is not None and field.written != field.in_bms
 
 
-def _name(explained: Explained, asked: str) -> str:
+def _name(explained: ExplanationShown, asked: str) -> str:
     user, link = explained.user, explained.link
     name = (user.display_name or user.user_principal_name) if user else ""
     return name or (link.display_name if link else "") or asked
