@@ -81,6 +81,12 @@ def test_a_field_that_was_edited_in_bms_is_marked_and_no_other() -> None:
     assert "Chief Optician edited in BMS stays until she changes in Entra" in fields
 
 
+def test_an_address_that_differs_in_case_alone_is_no_edit() -> None:
+    same = a_field("e-mail", written="Ines@contoso.example", in_bms="ines@contoso.example")
+
+    assert "edited in BMS" not in a_reader(fields=[same]).get(PERSON).text
+
+
 @pytest.mark.parametrize(
     ("members", "sentence"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.core.matching import key
 from shared.web.api.activity import ActivityList
 from shared.web.api.explain import ExplainedField, ExplanationShown
 from shared.web.api.users import UserList, UserShown, UserSynced
@@ -130,8 +131,11 @@ def _said(outcome: UserSynced) -> str:
 
 
 def _is_edited(field: ExplainedField) -> bool:
-    """Whether BMS holds something else than this app wrote there."""
-    return field.written is not None and field.in_bms is not None and field.written != field.in_bms
+    """Whether BMS holds something else than this app wrote there; an address ignores case."""
+    written, in_bms = field.written, field.in_bms
+    if written is None or in_bms is None:
+        return False
+    return key(written) != key(in_bms) if "@" in written else written != in_bms
 
 
 def _name(explained: ExplanationShown, asked: str) -> str:
