@@ -119,7 +119,8 @@ async def sweep(msg: func.QueueMessage, context: func.Context) -> None:
     order = decode_sweep_order(_text(msg))
     lanes = app().lanes
     handle = app().preview_run.handle if order.kind == "preview" else app().sweep.handle
-    lane = lanes.full_syncs if order.kind in ("full", "rules", "preview") else lanes.sweeps
+    whole = ("full", "rules", "preview", "undo", "drift")
+    lane = lanes.full_syncs if order.kind in whole else lanes.sweeps
     name = f"{order.kind} order"
     await _in(lane, context, lambda: handle(order), name, _text(msg), SWEEPS)
 

@@ -33,6 +33,7 @@ from shared.adapters.store_archive import TableArchive
 from shared.adapters.store_checks import TableChecks
 from shared.adapters.store_connections import TableConnections, TableRules
 from shared.adapters.store_decisions import TableConflicts, TableHolds
+from shared.adapters.store_drift import TableDrift
 from shared.adapters.store_employees import TableEmployeeDefaults, TableWorklist
 from shared.adapters.store_index import TableAddressIndex
 from shared.adapters.store_itglue import TableItGlueMemory, TableItGlueSettings, TablePassedOn
@@ -45,6 +46,7 @@ from shared.adapters.store_sweeps import (
     TableSweepState,
     TableWindows,
 )
+from shared.adapters.store_undo import TableUndoOutcomes
 from shared.adapters.tables import Storage
 from shared.adapters.vault import KeyVault
 from shared.config import Settings, read_settings
@@ -58,6 +60,8 @@ from shared.sync.connect import Connect
 from shared.sync.connections import ManageConnections
 from shared.sync.contact_jobs import ContactJobs
 from shared.sync.deciding import Deciding
+from shared.sync.drift import Drift
+from shared.sync.drift_reading import ReadDrift
 from shared.sync.employee_acting import EmployeeActing
 from shared.sync.employee_by_api import EmployeesByApi
 from shared.sync.employee_choices import EmployeeChoices
@@ -98,6 +102,9 @@ from shared.sync.seeking import Seeking
 from shared.sync.status import Health, ReadStatus
 from shared.sync.subscriptions import KeepSubscriptions
 from shared.sync.sweep import Sweep
+from shared.sync.undo_employees import UndoEmployees
+from shared.sync.undo_order import GatherUndo, OrderUndo
+from shared.sync.undoing import Undoing
 from shared.sync.users import Users
 from shared.sync.waits_for_person import WaitsForPerson
 from shared.sync.what_waits import WhatWaits
@@ -244,6 +251,46 @@ def build(settings: Settings) -> App:
         now,
     )
     gathering = GatherEmployees(connections, defaults, worklist, links, bms, bms.bulk(), now)
+    employee_acting = EmployeeActing(
+        connections=connections,
+        links=links,
+        owners=owners,
+        log=activity,
+        worklist=worklist,
+        defaults=defaults,
+        bms_settings=bms_settings,
+        planning=planning,
+        choices=EmployeeChoices(links, owners, conflicts, worklist, planning, queues, now),
+        fresh=EmployeesByApi(bms, writer, worklist, now),
+        bulk=EmployeesByApi(bms.bulk(), writer.bulk(), worklist, now),
+        reports=reports,
+        holding=holding,
+        now=now,
+    )
+    undo_outcomes = TableUndoOutcomes(storage)
+    undoing = Undoing(
+        connections=connections,
+        links=links,
+        owners=owners,
+        log=activity,
+        queues=queues,
+        outcomes=undo_outcomes,
+        holding=holding,
+        finding=finding,
+        itglue=glue_queue,
+        employees=UndoEmployees(
+            employee_acting,
+            owners,
+            worklist,
+            defaults,
+            employee_acting.fresh,
+            employee_acting.bulk,
+            now,
+        ),
+        fresh=acting.fresh,
+        bulk=acting.bulk,
+        now=now,
+    )
     deciding = Deciding(
         connections=connections,
         rules=rules,
@@ -257,22 +304,7 @@ def build(settings: Settings) -> App:
         seeking=Seeking(links, owners, conflicts, reading, finding, queues, now),
         acting=acting,
         employees=gathering,
-        employee_acting=EmployeeActing(
-            connections=connections,
-            links=links,
-            owners=owners,
-            log=activity,
-            worklist=worklist,
-            defaults=defaults,
-            bms_settings=bms_settings,
-            planning=planning,
-            choices=EmployeeChoices(links, owners, conflicts, worklist, planning, queues, now),
-            fresh=EmployeesByApi(bms, writer, worklist, now),
-            bulk=EmployeesByApi(bms.bulk(), writer.bulk(), worklist, now),
-            reports=reports,
-            holding=holding,
-            now=now,
-        ),
+        employee_acting=employee_acting,
         now=now,
     )
     apply = Apply(
@@ -280,6 +312,7 @@ def build(settings: Settings) -> App:
         log=activity,
         queues=queues,
         work_off=work_off,
+        undoing=undoing,
         outcomes=Outcomes(connections, activity, runs, failures, queues, now),
         pacing=pacing,
         now=now,
@@ -353,6 +386,8 @@ def build(settings: Settings) -> App:
     def new_run_id() -> str:
         return backwards(now())
 
+    drift = TableDrift(storage)
+    read_drift = ReadDrift(links, drift, bms.bulk(), bms_settings, now)
     sweep = Sweep(
         connections=connections,
         rules=rules,
@@ -362,6 +397,10 @@ def build(settings: Settings) -> App:
         queues=queues,
         full_sync=full_sync,
         subscriptions=subscriptions,
+        orders={
+            "undo": GatherUndo(runs, activity, queues, now).run,
+            "drift": read_drift.carry_out,
+        },
         new_id=new_run_id,
         now=now,
     )
@@ -461,6 +500,18 @@ def build(settings: Settings) -> App:
         ),
         health=Health(bms_settings, now),
         activity=activity,
+        undo=OrderUndo(
+            connections,
+            links,
+            runs,
+            activity,
+            undo_outcomes,
+            queues,
+            apply.handle,
+            now,
+            new_run_id,
+        ),
+        drift=Drift(connections, links, drift, read_drift, queues, now),
         known_connections=connections,
         schema=schema,
         now=now,

@@ -40,6 +40,8 @@ from shared.ports import (
     SWEEPS,
     Conflict,
     DeltaPage,
+    DriftItem,
+    DriftReading,
     EndpointBudget,
     Failure,
     HeldUser,
@@ -49,6 +51,7 @@ from shared.ports import (
     Part,
     SignedIn,
     SignInStart,
+    UndoOutcome,
 )
 
 T = TypeVar("T")
@@ -263,6 +266,7 @@ class FakeActivityLog:
         user_id: UserId | None = None,
         kind: str | None = None,
         since: datetime | None = None,
+        sync_id: SyncId | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> tuple[list[Activity], str | None]:
@@ -273,8 +277,74 @@ class FakeActivityLog:
             and user_id in (None, each.user_id)
             and kind in (None, each.kind)
             and (since is None or each.at >= since)
+            and sync_id in (None, each.sync_id)
         ]
         return _slice(found, limit, cursor)
+
+    def users_of(self, sync_id: SyncId, since: datetime) -> Iterator[Sequence[tuple[UserId, str]]]:
+        yield [
+            (each.user_id, each.id)
+            for each in self.held
+            if each.sync_id == sync_id and each.user_id
+        ]
+
+    def get_many(self, ids: Sequence[str]) -> Sequence[Activity]:
+        return [each for each in self.held if each.id in ids]
+
+    def mark_undone(self, ids: Sequence[str], by: SyncId) -> None:
+        self.held = [
+            replace(each, undone_by=each.undone_by or by) if each.id in ids else each
+            for each in self.held
+        ]
+
+
+@dataclass
+class FakeUndoOutcomes:
+    held: dict[tuple[SyncId, str], UndoOutcome] = field(default_factory=dict)
+
+    def put(self, run: SyncId, outcomes: Sequence[UndoOutcome]) -> None:
+        for each in outcomes:
+            self.held.setdefault((run, each.activity_id), each)
+
+    def list(
+        self, run: SyncId, *, limit: int, cursor: str | None = None
+    ) -> tuple[Sequence[UndoOutcome], str | None]:
+        return _slice([one for key, one in self.held.items() if key[0] == run], limit, cursor)
+
+
+@dataclass
+class FakeDrift:
+    held: dict[ConnectionId, list[DriftItem]] = field(default_factory=dict)
+    readings: dict[ConnectionId, DriftReading] = field(default_factory=dict)
+
+    def reading(self, connection_id: ConnectionId) -> DriftReading:
+        return self.readings.get(connection_id) or DriftReading(connection_id)
+
+    def begin(self, connection_id: ConnectionId, now: datetime, lease: timedelta) -> bool:
+        known = self.reading(connection_id)
+        if known.reading_until is not None and known.reading_until > now:
+            return False
+        self.readings[connection_id] = replace(known, reading_until=now + lease)
+        return True
+
+    def progress(self, reading: DriftReading) -> None:
+        self.readings[reading.connection_id] = reading
+
+    def replace_all(self, connection_id: ConnectionId, items: Sequence[DriftItem]) -> None:
+        self.held[connection_id] = sorted(items, key=lambda item: item.user_id)
+
+    def list(
+        self, connection_id: ConnectionId, *, text: str, limit: int, cursor: str | None
+    ) -> tuple[Sequence[DriftItem], str | None]:
+        sought = text.strip().casefold()
+        found = [
+            each
+            for each in self.held.get(connection_id, [])
+            if sought in f"{each.display_name} {each.account_name} {each.record_id}".casefold()
+            and each.user_id > (cursor or "")
+        ]
+        more = found[limit - 1].user_id if len(found) > limit else None
+        return found[:limit], more
 
 
 @dataclass

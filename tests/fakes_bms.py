@@ -78,9 +78,15 @@ class FakeBms:
     def contact_types(self) -> ContactTypes:
         return ContactTypes(email=1, work_phone=2, mobile_phone=3)
 
-    def contacts(self, *, active: bool) -> Iterator[list[Contact]]:
+    def contacts(
+        self, *, active: bool, account_id: AccountId | None = None
+    ) -> Iterator[list[Contact]]:
         self._answer()
-        found = [each for each in self.records.values() if each.is_active is active]
+        found = [
+            each
+            for each in self.records.values()
+            if each.is_active is active and account_id in (None, each.account_id)
+        ]
         for start in range(0, len(found), 100):
             yield found[start : start + 100]
 

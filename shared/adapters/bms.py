@@ -255,9 +255,13 @@ class BmsApi:
 
     # --- contacts: read ------------------------------------------------------------------------
 
-    def contacts(self, *, active: bool) -> Iterator[list[Contact]]:
+    def contacts(
+        self, *, active: bool, account_id: AccountId | None = None
+    ) -> Iterator[list[Contact]]:
         self._forget_another_bms()
         filters = [("Filter.IsActive", "true" if active else "false")]
+        if account_id is not None:
+            filters.append(("Filter.AccountId", str(account_id)))
         for rows in self._pages(_LIST, filters):
             yield [self._contact(row) for row in rows]
 
@@ -317,7 +321,9 @@ class BmsApi:
 
     def _contact(self, row: Reply) -> Contact:
         emails = []
+        last = (row.text("modifiedOn"), row.number("modifiedBy"))
         for entry in row.items_of("emails"):
+            last = max(last, (entry.text("modifiedOn"), entry.number("modifiedBy")), key=_moment)
             type_id = entry.number("emailTypeId") or 0
             emails.append(
                 ContactEmail(entry.text("emailAddress"), type_id, bool(entry.value("isDefault")))
@@ -325,6 +331,7 @@ class BmsApi:
             self._memory.emails[(type_id, entry.text("emailType"))] += 1
         phones = []
         for entry in row.items_of("phones"):
+            last = max(last, (entry.text("modifiedOn"), entry.number("modifiedBy")), key=_moment)
             type_id = entry.number("phoneTypeId") or 0
             number = entry.text("phone") or entry.text("phoneNumber")
             phones.append(ContactPhone(number, type_id, bool(entry.value("isDefault"))))
@@ -340,6 +347,8 @@ class BmsApi:
             is_active=bool(row.value("isActive", False)),
             emails=tuple(emails),
             phones=tuple(phones),
+            modified_on=last[0],
+            modified_by=last[1],
         )
 
     # --- contacts: write -----------------------------------------------------------------------
@@ -403,6 +412,10 @@ class BmsApi:
 
     def change_phones(self, record_id: RecordId, changes: Sequence[EntryChange]) -> None:
         self._entries.change(record_id, PHONES, changes)
+
+
+def _moment(change: tuple[str, int | None]) -> str:
+    return change[0]
 
 
 def _same(shown: object, sent: object) -> bool:

@@ -44,6 +44,7 @@ _HANGING = (
     "holds",
     "worklist",
     "checks",
+    "drift",
 )
 
 
@@ -104,6 +105,7 @@ class TableConnections:
         self._empty("rules", "rule", of=connection_id)
         self._empty("signins", "state", of=connection_id)
         self._empty("failures", "failure", of=connection_id)
+        self._empty("drift", "reading", of=connection_id)
         for partition in ("contact", "held", "everybody"):
             self._empty("itglue", partition, of=connection_id)
         remove_rows(self._storage.table("previews"), "connectionId eq @c", {"c": connection_id})

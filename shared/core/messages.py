@@ -45,6 +45,7 @@ class UserDelta:
     together: int = 0  # leavers that were read together, over all messages of a run (R20)
     membership: bool = False  # the signal was about a group, which may lag behind (graph.md 3.7)
     revived: int = 0  # how often it came back from the poison queue
+    lines: tuple[str, ...] = ()  # of the activity, to be undone: nothing is decided then
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class SweepOrder:
     kind "sweep": read the delta queries. "full": compare everybody (with `sync`). "rules": the same
     after an edit, if the rules were last edited at `stamp`. "subscriptions": keep them (R31).
     "preview": work `preview` out.
+    "undo": gather what the sync `undoes` wrote, to be undone by the run `sync`. "drift": compare
+    the links with what BMS holds.
     """
 
     connection_id: ConnectionId
@@ -66,6 +69,7 @@ class SweepOrder:
     tries: int = 0
     revived: int = 0  # how often it came back from the poison queue
     preview: str = ""
+    undoes: SyncId | None = None
 
 
 def encode_user_delta(delta: UserDelta) -> str:
@@ -89,6 +93,7 @@ def encode_user_delta(delta: UserDelta) -> str:
         ("m", delta.membership),
         ("r", delta.revived),
         ("tg", delta.together),
+        ("un", delta.lines),
     ):
         if value:
             body[key] = value
@@ -114,6 +119,7 @@ def decode_user_delta(text: str) -> UserDelta:
             membership=bool(body.get("m", False)),
             revived=int(body.get("r", 0)),
             together=int(body.get("tg", 0)),
+            lines=tuple(str(line) for line in body.get("un", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableMessage("not a user delta") from error
@@ -138,6 +144,8 @@ def encode_sweep_order(order: SweepOrder) -> str:
         body["r"] = order.revived
     if order.preview:
         body["pv"] = order.preview
+    if order.undoes:
+        body["un"] = order.undoes
     return json.dumps(body, separators=(",", ":"))
 
 
@@ -156,6 +164,7 @@ def decode_sweep_order(text: str) -> SweepOrder:
             tries=int(body.get("t", 0)),
             revived=int(body.get("r", 0)),
             preview=str(body.get("pv", "")),
+            undoes=SyncId(body["un"]) if body.get("un") else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableMessage("not a sweep order") from error

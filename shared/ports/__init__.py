@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from shared.ports.bms import Bms, Budget, EndpointBudget, EntryChange, NewContact
 from shared.ports.clock import NewId, Now
+from shared.ports.drift import DriftItem, DriftReading, DriftStore
 from shared.ports.employees import EmployeeDefaultsStore, EmployeeWriter, RouteMissing, Worklist
 from shared.ports.entra import (
     CursorDead,
@@ -49,6 +50,7 @@ from shared.ports.memory import (
 )
 from shared.ports.people import AddressEntry, AddressIndex, Known, Links, Owner, Owners
 from shared.ports.previews import Preview, PreviewedRule, Previews
+from shared.ports.undo import UndoOutcome, UndoOutcomes
 from shared.ports.vault import (
     BMS_PASSWORD,
     ITGLUE_KEY,
@@ -84,6 +86,9 @@ __all__ = [
     "DeltaPage",
     "Directories",
     "Directory",
+    "DriftItem",
+    "DriftReading",
+    "DriftStore",
     "EmployeeDefaultsStore",
     "EmployeeWriter",
     "EndpointBudget",
@@ -126,6 +131,8 @@ __all__ = [
     "SignInStart",
     "SignedIn",
     "SweepState",
+    "UndoOutcome",
+    "UndoOutcomes",
     "Vault",
     "Window",
     "Windows",

@@ -63,8 +63,10 @@ class Bms(Protocol):
     def contact_types(self) -> ContactTypes:
         """Type ids: from the settings, else learnt from contacts, else from the look-up tables."""
 
-    def contacts(self, *, active: bool) -> Iterator[list[Contact]]:
-        """All contacts, 100 a page."""
+    def contacts(
+        self, *, active: bool, account_id: AccountId | None = None
+    ) -> Iterator[list[Contact]]:
+        """All contacts, 100 a page; or those of one account, and perhaps others."""
 
     def contact(self, record_id: RecordId) -> Contact | None: ...
 

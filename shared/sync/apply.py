@@ -25,6 +25,7 @@ from shared.ports import (
 from shared.sync.deciding import Deciding
 from shared.sync.outcomes import Outcomes
 from shared.sync.pacing import Pacing
+from shared.sync.undoing import Undoing
 from shared.sync.work import PARKED, Told
 from shared.sync.worklist import WorkOff
 
@@ -38,6 +39,7 @@ class Apply:
     queues: Queues
     deciding: Deciding
     work_off: WorkOff
+    undoing: Undoing
     outcomes: Outcomes
     pacing: Pacing
     now: Now
@@ -57,7 +59,10 @@ class Apply:
         began = self.now()
         work = self.deciding.begin(connection, delta, queue)
         try:
-            self.deciding.run(work)
+            if delta.lines:
+                self.undoing.run(work)
+            else:
+                self.deciding.run(work)
             if delta.sync and work.employees:
                 # After each part of a full sync (R26), by the list that this message has read.
                 self.work_off.look(connection.id, newer_than=began)

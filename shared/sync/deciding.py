@@ -101,6 +101,7 @@ class Deciding:
             directory=self.directories.open(connection),
             until=self.now() + (_FRESH_SLICE if queue == FRESH else _BULK_SLICE),
             now=self.now,
+            began=self.now(),
         )
 
     def run(self, work: Work) -> None:

@@ -186,6 +186,7 @@ class DecidePreview:
             queue=BULK,
             rules=so_far.rules,
             directory=so_far.directory,
+            began=self.now(),
             until=self.now(),
             now=self.now,
         )

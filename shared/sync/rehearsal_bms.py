@@ -63,8 +63,10 @@ class RehearsedBms:
     def contact_types(self) -> ContactTypes:
         return self._ask(self.real.contact_types)
 
-    def contacts(self, *, active: bool) -> Iterator[list[Contact]]:
-        return self.real.contacts(active=active)
+    def contacts(
+        self, *, active: bool, account_id: AccountId | None = None
+    ) -> Iterator[list[Contact]]:
+        return self.real.contacts(active=active, account_id=account_id)
 
     def contact(self, record_id: RecordId) -> Contact | None:
         if record_id not in self.read:

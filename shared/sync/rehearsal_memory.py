@@ -19,6 +19,7 @@ from shared.core.model import (
     Link,
     RecordId,
     RecordType,
+    SyncId,
     UserId,
 )
 from shared.core.worklist import Item
@@ -357,10 +358,20 @@ class RehearsedLog:
         user_id: UserId | None = None,
         kind: str | None = None,
         since: datetime | None = None,
+        sync_id: SyncId | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> tuple[list[Activity], str | None]:
         return self.held[::-1][:limit], None
+
+    def users_of(self, sync_id: SyncId, since: datetime) -> Iterator[Sequence[tuple[UserId, str]]]:
+        yield from ()  # nothing of a rehearsal is undone
+
+    def get_many(self, ids: Sequence[str]) -> Sequence[Activity]:
+        return []
+
+    def mark_undone(self, ids: Sequence[str], by: SyncId) -> None:
+        """Nothing of a rehearsal is undone."""
 
 
 class NoQueues:

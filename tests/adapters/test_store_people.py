@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.adapters import store_people
 from shared.adapters.store_decisions import TableConflicts
 from shared.adapters.store_people import TableLinks, TableOwners
 from shared.adapters.tables import Storage
@@ -331,3 +332,41 @@ def test_what_a_person_chose_is_remembered_when_the_conflict_is_settled_r9(
     conflicts.settle(ONE, one.user_id)
 
     assert conflicts.get(ONE, one.user_id) == chosen
+
+
+def test_a_whole_object_id_is_found_whatever_its_case_and_in_the_state_asked_for(
+    links: TableLinks,
+) -> None:
+    wanted = UserId("33333333-0000-4000-8000-0000000000ab")
+    links.save([a_new_link("ada"), a_new_link("ben"), a_new_link("ines", user_id=wanted)])
+
+    def found(state: str | None) -> list[UserId]:
+        text = wanted.upper()
+        items, cursor = links.page(ONE, state=state, text=text, limit=5, cursor=None)
+        assert cursor is None
+        return [each.user_id for each in items]
+
+    assert found(None) == [wanted]
+    assert found("active") == [wanted]
+    assert found("failed") == []
+
+
+def test_a_search_that_ends_early_goes_on_by_its_cursor_until_all_were_looked_at(
+    links: TableLinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_people, "LOOKED_AT_ONCE", 1000)
+    names = [f"person {number:04}" for number in range(2100)]
+    links.save([a_new_link(name, display_name=name) for name in names])
+
+    found: list[str] = []
+    cursor: str | None = None
+    pages = 0
+    while True:
+        some, cursor = links.page(ONE, state=None, text="person 1", limit=5000, cursor=cursor)
+        found += [each.display_name for each in some]
+        pages += 1
+        if cursor is None:
+            break
+
+    assert pages == 3
+    assert len(found) == len(set(found)) == 1000

@@ -26,12 +26,14 @@ from shared.adapters.bms_v1 import EmployeesV1
 from shared.adapters.http_session import PooledSession
 from shared.adapters.store_connections import TableConnections, TableRules
 from shared.adapters.store_decisions import TableConflicts, TableHolds
+from shared.adapters.store_drift import TableDrift
 from shared.adapters.store_employees import TableEmployeeDefaults, TableWorklist
 from shared.adapters.store_index import TableAddressIndex
-from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns
+from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns, backwards
 from shared.adapters.store_people import TableLinks, TableOwners
 from shared.adapters.store_previews import TablePreviews
 from shared.adapters.store_sweeps import TableSweepState, TableWindows
+from shared.adapters.store_undo import TableUndoOutcomes
 from shared.core.messages import (
     SweepOrder,
     UserDelta,
@@ -60,6 +62,8 @@ from shared.sync.apply import Apply
 from shared.sync.approvals import Approvals
 from shared.sync.contact_jobs import ContactJobs
 from shared.sync.deciding import Deciding
+from shared.sync.drift import Drift
+from shared.sync.drift_reading import ReadDrift
 from shared.sync.employee_acting import EmployeeActing
 from shared.sync.employee_by_api import EmployeesByApi
 from shared.sync.employee_choices import EmployeeChoices
@@ -81,6 +85,9 @@ from shared.sync.previewing import Previewing
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.reports import Reports
 from shared.sync.seeking import Seeking
+from shared.sync.undo_employees import UndoEmployees
+from shared.sync.undo_order import GatherUndo, OrderUndo
+from shared.sync.undoing import Undoing
 from shared.sync.worklist import WorkOff
 from tests.builders import CONNECTION, a_connection, a_group, a_group_id, a_rule, a_user
 from tests.fakes import (
@@ -280,6 +287,24 @@ class Worker:
             clock,
         )
         hands = Hands(ContactJobs(self.bms), world.pool)
+        self.outcomes = tapped("outcomes", TableUndoOutcomes(storage))
+        undoing = Undoing(
+            connections=self.connections,
+            links=self.links,
+            owners=self.owners,
+            log=self.log,
+            queues=self.queues,
+            outcomes=self.outcomes,
+            holding=self.holding,
+            finding=finding,
+            itglue=self.itglue,
+            employees=UndoEmployees(
+                employee_acting, self.owners, self.worklist, self.defaults, by_api, by_api, clock
+            ),
+            fresh=hands,
+            bulk=hands,
+            now=clock,
+        )
         deciding = Deciding(
             connections=self.connections,
             rules=self.rules,
@@ -318,6 +343,7 @@ class Worker:
             log=self.log,
             queues=self.queues,
             work_off=self.work_off,
+            undoing=undoing,
             outcomes=Outcomes(
                 self.connections, self.log, self.runs, self.failures, self.queues, clock
             ),
@@ -325,6 +351,25 @@ class Worker:
             now=clock,
             deciding=deciding,
         )
+        self.undo = OrderUndo(
+            connections=self.connections,
+            links=self.links,
+            runs=self.runs,
+            log=self.log,
+            outcomes=self.outcomes,
+            queues=self.queues,
+            handle_now=self.apply.handle,
+            now=clock,
+            new_id=lambda: backwards(clock()),
+        )
+        self.drift_store = tapped("drift", TableDrift(storage))
+        self.read_drift = ReadDrift(
+            self.links, self.drift_store, self.bms, world.bms_settings, clock
+        )
+        self.drift = Drift(
+            self.connections, self.links, self.drift_store, self.read_drift, self.queues, clock
+        )
+        self.gather_undo = GatherUndo(self.runs, self.log, self.queues, clock)
         self.full_sync = FullSync(
             connections=self.connections,
             rules=self.rules,
@@ -385,6 +430,10 @@ class Worker:
             order = decode_sweep_order(text)
             if order.kind == "preview":
                 self.preview_run.handle(order)
+            elif order.kind == "drift":
+                self.read_drift.carry_out(order)
+            elif order.undoes is not None:
+                self.gather_undo.run(order)
             elif order.kind == "rules" and order.sync is None:
                 sync_id = SyncId(f"rules-{uuid.uuid4().hex}")
                 connection = self.connections.get(order.connection_id)

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from shared.config import Settings, StorageSettings
+from shared.core.messages import UserDelta
 from shared.core.model import (
     BmsSettings,
     Connection,
@@ -28,6 +30,8 @@ from shared.sync.approvals import Approvals
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
+from shared.sync.drift import Drift
+from shared.sync.drift_reading import ReadDrift
 from shared.sync.employee_defaults import CheckEmployeeIds, ManageEmployeeDefaults
 from shared.sync.employee_planning import PlanEmployees
 from shared.sync.explain import Explain
@@ -47,6 +51,7 @@ from shared.sync.rehearsing import Rehearsing, Stores
 from shared.sync.replaying import Replaying
 from shared.sync.reports import Reports
 from shared.sync.status import Health, ReadStatus
+from shared.sync.undo_order import OrderUndo
 from shared.sync.users import Users
 from shared.sync.waits_for_person import WaitsForPerson
 from shared.sync.what_waits import WhatWaits
@@ -64,6 +69,7 @@ from tests.fakes import (
     FakeConflicts,
     FakeConnections,
     FakeDirectories,
+    FakeDrift,
     FakeFailures,
     FakeHolds,
     FakeLinks,
@@ -73,6 +79,7 @@ from tests.fakes import (
     FakeSignIn,
     FakeSubscriptions,
     FakeSweepState,
+    FakeUndoOutcomes,
     FakeVault,
     counted,
 )
@@ -86,6 +93,7 @@ from tests.fakes_employees import (
 from tests.fakes_index import FakeAddressIndex, FakeChecks, FakeWindows
 from tests.fakes_itglue import FakeItGlue, FakeItGlueMemory, FakeItGlueSettings, FakePassedOn
 from tests.fakes_previews import FakePreviews
+from tests.web.conforming import Conforming
 
 TOKEN = "a-token-of-the-admin"
 SETTINGS = Settings(
@@ -203,6 +211,9 @@ class World:
     subscriptions: FakeSubscriptions = field(default_factory=FakeSubscriptions)
     sync_one: FakeSyncOne = field(default_factory=FakeSyncOne)
     previews: FakePreviews = field(default_factory=FakePreviews)
+    drift: FakeDrift = field(default_factory=FakeDrift)
+    undo_outcomes: FakeUndoOutcomes = field(default_factory=FakeUndoOutcomes)
+    undone_now: list[UserDelta] = field(default_factory=list)
     schema: FakeSchema = field(default_factory=FakeSchema)
 
     def __post_init__(self) -> None:
@@ -382,10 +393,34 @@ class World:
             ),
             health=self.health,
             activity=self.activity,
+            undo=OrderUndo(
+                self.connections,
+                self.links,
+                self.runs,
+                self.activity,
+                self.undo_outcomes,
+                self.queues,
+                lambda delta, _: self.undone_now.append(delta),
+                self.clock,
+                counted("u"),
+            ),
+            drift=Drift(
+                self.connections,
+                self.links,
+                self.drift,
+                ReadDrift(self.links, self.drift, self.bms, self.bms_settings, self.clock),
+                self.queues,
+                self.clock,
+            ),
             known_connections=self.connections,
             schema=self.schema,
             now=self.clock,
         )
+
+    @cached_property
+    def conforming(self) -> Conforming:
+        """The description of this API, to hold replies against."""
+        return Conforming(self.api)
 
     def call(
         self,
@@ -397,7 +432,7 @@ class World:
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
     ) -> Answer:
-        """Send it with the admin's token."""
+        """Send it with the admin's token. The reply is held against the API's description."""
         sent = {"Authorization": f"Bearer {token}"} if token else {}
         content = raw if raw is not None else b""
         if body is not None:
@@ -406,7 +441,9 @@ class World:
             sent["Content-Type"] = "application/json"
         sent.update(headers or {})
         url = f"https://sync.example{path}"
-        return read(self.api.dispatch(request_from(method, url, sent, content)))
+        reply = self.api.dispatch(request_from(method, url, sent, content))
+        assert self.conforming.faults(method, url, reply) == []
+        return read(reply)
 
     def add(self, connection: Connection) -> Connection:
         """Put it there, with its application key."""

@@ -12,6 +12,7 @@ from shared.ports.schema import Schema
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connections import ManageConnections
+from shared.sync.drift import Drift
 from shared.sync.employee_defaults import ManageEmployeeDefaults
 from shared.sync.explain import Explain
 from shared.sync.holding import Holding
@@ -24,6 +25,7 @@ from shared.sync.records import Records
 from shared.sync.replaying import Replaying
 from shared.sync.restoring import BackUp
 from shared.sync.status import Health, ReadStatus
+from shared.sync.undo_order import OrderUndo
 from shared.sync.users import Users
 from shared.sync.what_waits import WhatWaits
 from shared.sync.worklist import WorkOff
@@ -38,14 +40,17 @@ from shared.web.api.bms import BmsApi
 from shared.web.api.check import CheckApi
 from shared.web.api.connect import ConnectApi, Connecting
 from shared.web.api.connections import ConnectionsApi
+from shared.web.api.drift import DriftApi
 from shared.web.api.employees import EmployeesApi
 from shared.web.api.explain import ExplainApi
 from shared.web.api.itglue import ItGlueApi
 from shared.web.api.mapping_rules import MappingRulesApi
+from shared.web.api.openapi import DescriptionApi
 from shared.web.api.previews import PreviewsApi
 from shared.web.api.records import RecordsApi
 from shared.web.api.status import StatusApi
 from shared.web.api.syncs import SyncsApi
+from shared.web.api.undo import UndoApi
 from shared.web.api.users import UsersApi
 from shared.web.api.waiting import WaitingApi
 from shared.web.api.what_waits import WhatWaitsApi
@@ -79,6 +84,8 @@ def admin_api(
     status: ReadStatus,
     health: Health,
     activity: ActivityLog,
+    undo: OrderUndo,
+    drift: Drift,
     known_connections: Connections,
     schema: Schema,
     now: Now,
@@ -109,6 +116,8 @@ def admin_api(
             *WaitingApi(holding, choosing, replaying, records, waiting).routes(),
             *WhatWaitsApi(waiting).routes(),
             *ActivityApi(known_connections, activity).routes(),
+            *UndoApi(undo).routes(),
+            *DriftApi(drift).routes(),
             *StatusApi(status, health).routes(),
             *BackUpApi(BackUp(connections, rules, connections.vault, sections), now).routes(),
         ],
@@ -117,7 +126,10 @@ def admin_api(
 
 def _api(schema: Schema, admin_only: AdminOnly, routes: Iterable[Route]) -> Api:
     """An API whose every handler finds tables of this app's version."""
-    return Api(admin_only, [_on_ready_tables(schema, route) for route in routes])
+    table = [_on_ready_tables(schema, route) for route in routes]
+    # The description needs no tables.
+    api = Api(admin_only, [*table, *DescriptionApi(lambda: api.routes).routes()])
+    return api
 
 
 def _on_ready_tables(schema: Schema, route: Route) -> Route:

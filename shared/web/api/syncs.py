@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from shared.core.model import SyncRun
 from shared.sync.order_sync import OrderSync
-from shared.web.api.shapes import Paged, Shown, Strict, Text, utc
+from shared.web.api.shapes import Paged, Shown, Strict, Text, one_of, utc
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
+
+RunKind = Literal["full", "rules", "sweep"]
+RunState = Literal["queued", "running", "waiting", "done", "failed"]
 
 
 class SyncBody(Strict):
@@ -29,16 +32,16 @@ class SyncQueued(Shown):
     """Where to look for its progress."""
 
     sync_id: str
-    state: str
+    state: Annotated[str, one_of(RunState)]
 
 
 class SyncShown(Shown):
-    """A sync and its progress."""
+    """A sync and its progress. `undoes`: of an undo, the sync or the line of the activity."""
 
     id: str
     connection_id: str
-    kind: str
-    state: str
+    kind: Annotated[str, one_of(RunKind)]
+    state: Annotated[str, one_of(RunState)]
     reason: str | None
     seen: int
     done: int
@@ -48,6 +51,7 @@ class SyncShown(Shown):
     requested_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    undoes: str | None
 
 
 class SyncList(Shown):
@@ -73,6 +77,7 @@ def shown(run: SyncRun) -> SyncShown:
         requested_at=utc(run.requested_at),
         started_at=utc(run.started_at),
         finished_at=utc(run.finished_at),
+        undoes=run.undoes or None,
     )
 
 
@@ -90,12 +95,34 @@ class SyncsApi:
                 "/api/connections/{connectionId}/sync",
                 self.order,
                 "Ask for a full sync or a sweep",
+                description=(
+                    "The first full sync allows this connection to write to BMS. One that goes on "
+                    "already is answered with that one."
+                ),
+                refusals=(409,),
+                headers={202: {"Location": "Where to look for its progress."}},
                 body=SyncBody,
                 reply=SyncQueued,
                 status=202,
             ),
-            Route("GET", "/api/syncs", self.all, "Syncs", query=SyncsQuery, reply=SyncList),
-            Route("GET", "/api/syncs/{syncId}", self.get, "Progress of a sync", reply=SyncShown),
+            Route(
+                "GET",
+                "/api/syncs",
+                self.all,
+                "Syncs",
+                description="Newest first, of one connection with `connectionId`.",
+                refusals=(404,),
+                query=SyncsQuery,
+                reply=SyncList,
+            ),
+            Route(
+                "GET",
+                "/api/syncs/{syncId}",
+                self.get,
+                "Progress of a sync",
+                description="How many were seen, done, failed, and when it will be finished.",
+                reply=SyncShown,
+            ),
         ]
 
     def order(self, call: Call) -> Reply:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from shared.core.model import ConnectionId, Link
+from shared.core.model import ConnectionId, Link, RecordType
 from shared.ports import Conflict, Failure, HeldUser, Hold
 from shared.sync.choosing import Choosing
 from shared.sync.holding import Decided, Holding
 from shared.sync.records import Records
 from shared.sync.replaying import Replaying
 from shared.sync.what_waits import WhatWaits
-from shared.web.api.shapes import BmsId, Paged, Shown, Strict, Text, utc
+from shared.web.api.shapes import BmsId, Paged, Shown, Strict, Text, one_of, utc
 from shared.web.cursor import page_of
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, NoBody, Route
+
+HoldState = Literal["open", "decided", "expired"]
+ConflictState = Literal["open", "resolved"]
 
 
 class OfConnection(Paged):
@@ -28,13 +31,13 @@ class OfConnection(Paged):
 class HoldsQuery(OfConnection):
     """GET /api/holds."""
 
-    state: Literal["open", "decided", "expired"] | None = None
+    state: HoldState | None = None
 
 
 class ConflictsQuery(OfConnection):
     """GET /api/conflicts."""
 
-    state: Literal["open", "resolved"] | None = None
+    state: ConflictState | None = None
 
 
 class HeldShown(Shown):
@@ -52,7 +55,7 @@ class HoldShown(Shown):
 
     id: str
     connection_id: str
-    state: str
+    state: Annotated[str, one_of(HoldState)]
     raised_at: datetime | None
     expires_at: datetime | None
     users: list[HeldShown]
@@ -76,7 +79,7 @@ class HoldDecided(Shown):
     written at this moment and waits on, so decide again."""
 
     id: str
-    state: str
+    state: Annotated[str, one_of(HoldState)]
     decided: list[str]
     not_waiting: list[str]
     busy: list[str]
@@ -89,10 +92,10 @@ class ConflictShown(Shown):
     connection_id: str
     user_id: str
     display_name: str
-    record_type: str
+    record_type: RecordType
     record_ids: list[int]
     reason: str
-    state: str
+    state: Annotated[str, one_of(ConflictState)]
     chosen: str | None
     found_at: datetime | None
 
@@ -163,6 +166,10 @@ class WaitingApi:
                 "/api/holds",
                 self.holds,
                 "Deactivations that wait",
+                description=(
+                    "Deactivations that passed the limit of the connection and wait for a person."
+                ),
+                refusals=(404,),
                 query=HoldsQuery,
                 reply=HoldList,
             ),
@@ -171,6 +178,8 @@ class WaitingApi:
                 "/api/holds/{holdId}/approve",
                 self.approve,
                 "Deactivate them",
+                description="All of the hold, or those named in `users`.",
+                refusals=(409,),
                 body=HoldDecision,
                 reply=HoldDecided,
             ),
@@ -179,6 +188,11 @@ class WaitingApi:
                 "/api/holds/{holdId}/refuse",
                 self.refuse,
                 "Keep them",
+                description=(
+                    "These records stay active until their users are back in scope, or a person "
+                    "decides again."
+                ),
+                refusals=(409,),
                 body=HoldDecision,
                 reply=HoldDecided,
             ),
@@ -187,6 +201,8 @@ class WaitingApi:
                 "/api/conflicts",
                 self.conflicts,
                 "What waits for a choice",
+                description="Several records match, or two users claim one.",
+                refusals=(404,),
                 query=ConflictsQuery,
                 reply=ConflictList,
             ),
@@ -195,6 +211,10 @@ class WaitingApi:
                 "/api/conflicts/{conflictId}/resolve",
                 self.resolve,
                 "Choose a record, a new one, or none",
+                description=(
+                    "Exactly one of `recordId`, `create` and `ignore`. The choice is remembered."
+                ),
+                refusals=(409,),
                 body=ConflictChoice,
                 reply=ConflictShown,
             ),
@@ -203,6 +223,8 @@ class WaitingApi:
                 "/api/failures",
                 self.failures,
                 "What could not be done",
+                description="Work that no retry helps, with the next step.",
+                refusals=(404,),
                 query=OfConnection,
                 reply=FailureList,
             ),
@@ -211,6 +233,7 @@ class WaitingApi:
                 "/api/failures/{failureId}/replay",
                 self.replay,
                 "Try one again",
+                description="The work goes back to its queue.",
                 body=NoBody,
                 reply=Replayed,
             ),
@@ -219,6 +242,8 @@ class WaitingApi:
                 "/api/failures/replay",
                 self.replay_all,
                 "Try all of a cause again",
+                description="All failures of a cause, of a connection, or all there are.",
+                refusals=(404,),
                 body=ReplayWish,
                 reply=Replayed,
             ),
@@ -363,7 +388,7 @@ def _conflict(conflict: Conflict, link: Link | None) -> ConflictShown:
         connection_id=conflict.connection_id,
         user_id=conflict.user_id,
         display_name=link.display_name if link else "",
-        record_type=conflict.record_type.value,
+        record_type=conflict.record_type,
         record_ids=list(conflict.record_ids),
         reason=conflict.reason,
         state=conflict.state,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.ports import Now
-from shared.web.console.pages import home, waiting
+from shared.web.console.pages import activity, drift, home, people, records, undoing, waiting
 from shared.web.console.pages.status import StatusPage
 from shared.web.console.visits import Page
 
@@ -14,4 +14,9 @@ def all_pages(now: Now) -> list[Page]:
         *home.pages(),
         *waiting.pages(),
         *StatusPage(now).pages(),
+        *records.pages(),
+        *people.pages(),
+        *activity.pages(),
+        *undoing.pages(),
+        *drift.pages(),
     ]

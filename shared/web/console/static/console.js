@@ -25,6 +25,8 @@
     putTimes(document);
     const zone = document.querySelector("[data-zone]");
     if (zone) zone.textContent = `Times are in your zone, ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`;
+    // So that a day in a filter is the reader's day.
+    for (const input of document.querySelectorAll("[data-zone-minutes]")) input.value = String(-new Date().getTimezoneOffset());
     document.querySelector("[data-focus]")?.focus();
   });
   document.addEventListener("htmx:afterSwap", (event) => putTimes(event.target.parentElement || document));
