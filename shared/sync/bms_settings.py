@@ -7,6 +7,7 @@ comes back out (R29).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 from shared.config import url_problem
 from shared.core.model import AccountId, BmsSettings
@@ -15,7 +16,7 @@ from shared.ports import BMS_PASSWORD, Bms, BmsSettingsStore, Connections, Links
 from shared.sync.new_id import new_id
 
 _BMS = "bms"  # how the codes of troubles with BMS begin
-KINDS = (
+LookUp = Literal[
     "accounts",
     "locations",
     "departments",
@@ -26,7 +27,8 @@ KINDS = (
     "employees",
     "emailtypes",
     "phonetypes",
-)
+]
+KINDS: tuple[str, ...] = get_args(LookUp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,11 @@ class ManageBms:
     def choices(self, kind: str, account_id: int | None = None) -> list[Choice]:
         """One look-up table; locations are those of an account, or without one the MSP's own."""
         if kind not in KINDS:
-            raise BadInput(404, f"There is no look-up of this name; there are: {', '.join(KINDS)}.")
+            raise BadInput(
+                404,
+                f"There is no look-up of this name; there are: {', '.join(KINDS)}.",
+                field="kind",
+            )
         if account_id is not None and kind != "locations":
             raise BadInput(400, "accountId is for locations only: leave it out.", field="accountId")
         if self.store.get() is None:

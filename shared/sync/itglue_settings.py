@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from shared.config import url_problem
@@ -36,7 +37,8 @@ from shared.sync.new_id import new_id
 
 HOSTS = ("api.itglue.com", "api.eu.itglue.com", "api.au.itglue.com")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-KINDS = ("organizations", "contacttypes")
+LookUp = Literal["organizations", "contacttypes"]
+KINDS: tuple[str, ...] = get_args(LookUp)
 _LOST = timedelta(minutes=30)  # without any progress: the job is ordered anew
 
 
@@ -145,7 +147,11 @@ class ManageItGlue:
     def choices(self, kind: str) -> list[tuple[int, str]]:
         """Organizations or contact types, by name."""
         if kind not in KINDS:
-            raise BadInput(404, f"There is no look-up of this name; there are: {', '.join(KINDS)}.")
+            raise BadInput(
+                404,
+                f"There is no look-up of this name; there are: {', '.join(KINDS)}.",
+                field="kind",
+            )
         if self.store.get() is None:
             raise BadInput(409, "IT Glue is not set up yet: save the IT Glue settings first.")
         account = self.glue.account()

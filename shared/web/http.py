@@ -12,6 +12,7 @@ from http import HTTPStatus
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -38,6 +39,31 @@ class Reply:
     body: bytes = b""
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class ProblemPart(msgspec.Struct, kw_only=True):
+    """One of several things that are wrong."""
+
+    detail: str
+    field: str | None
+
+
+class Problem(msgspec.Struct, rename="camel", kw_only=True):
+    """A refusal (RFC 9457): `detail` is a sentence for a person, `field` names what is at fault.
+
+    `nextStep` says what a person has to do, `code` names the trouble for good, `errorId` is the one
+    that the app's log names, `errors` holds the parts where several things are wrong at once.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | UnsetType = UNSET
+    next_step: str | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    error_id: str | UnsetType = UNSET
+    errors: list[ProblemPart] | UnsetType = UNSET
 
 
 def request_from(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Request:

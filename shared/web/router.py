@@ -11,7 +11,7 @@ import logging
 import traceback
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
@@ -61,7 +61,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row of the table."""
+    """One row of the table.
+
+    `also`: further statuses of success with their replies, such as 202 beside 200. `refusals`: the
+    problem details that only the handler can give (404, 409, 422, 503 …); what the way of every
+    request can refuse is added by the description. `headers`: status → header → what it holds.
+    `path`: the types of those path parameters that are not any text. `media`: of the reply.
+    """
 
     method: str
     template: str
@@ -72,6 +78,13 @@ class Route:
     reply: type[msgspec.Struct] | None = None
     status: int = 200
     anonymous: bool = False
+    description: str = ""
+    tag: str = ""  # empty: the resource that the template begins with
+    also: Mapping[int, type[msgspec.Struct] | None] = field(default_factory=dict)
+    refusals: tuple[int, ...] = ()
+    headers: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    path: Mapping[str, Any] = field(default_factory=dict)
+    media: str = JSON
 
     def matches(self, segments: list[str]) -> dict[str, str] | None:
         """The template's values in this path; None when it is another route's."""

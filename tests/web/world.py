@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from shared.config import Settings, StorageSettings
@@ -72,6 +73,7 @@ from tests.fakes_employees import (
     FakeWorklist,
 )
 from tests.fakes_itglue import FakeItGlue, FakeItGlueMemory, FakeItGlueSettings, FakePassedOn
+from tests.web.conforming import Conforming
 
 TOKEN = "a-token-of-the-admin"
 SETTINGS = Settings(
@@ -314,6 +316,11 @@ class World:
             now=self.clock,
         )
 
+    @cached_property
+    def conforming(self) -> Conforming:
+        """The description of this API, to hold replies against."""
+        return Conforming(self.api)
+
     def call(
         self,
         method: str,
@@ -324,7 +331,7 @@ class World:
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
     ) -> Answer:
-        """Send it with the admin's token."""
+        """Send it with the admin's token. The reply is held against the API's description."""
         sent = {"Authorization": f"Bearer {token}"} if token else {}
         content = raw if raw is not None else b""
         if body is not None:
@@ -333,7 +340,9 @@ class World:
             sent["Content-Type"] = "application/json"
         sent.update(headers or {})
         url = f"https://sync.example{path}"
-        return read(self.api.dispatch(request_from(method, url, sent, content)))
+        reply = self.api.dispatch(request_from(method, url, sent, content))
+        assert self.conforming.faults(method, url, reply) == []
+        return read(reply)
 
     def add(self, connection: Connection) -> Connection:
         """Put it there, with its application key."""

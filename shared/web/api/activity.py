@@ -107,6 +107,12 @@ class ActivityApi:
                 "/api/activity",
                 self.all,
                 "What was decided, newest first",
+                description=(
+                    "What was decided for whom, when and why, with each field old and new. "
+                    "`connectionId` narrows it to one connection, `userId` to one user, `since` to "
+                    "what is newer."
+                ),
+                refusals=(404,),
                 query=ActivityQuery,
                 reply=ActivityList,
             )

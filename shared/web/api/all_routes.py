@@ -36,6 +36,7 @@ from shared.web.api.connections import ConnectionsApi
 from shared.web.api.employees import EmployeesApi
 from shared.web.api.itglue import ItGlueApi
 from shared.web.api.mapping_rules import MappingRulesApi
+from shared.web.api.openapi import DescriptionApi
 from shared.web.api.records import RecordsApi
 from shared.web.api.status import StatusApi
 from shared.web.api.syncs import SyncsApi
@@ -101,7 +102,10 @@ def admin_api(
 
 def _api(schema: Schema, admin_only: AdminOnly, routes: Iterable[Route]) -> Api:
     """An API whose every handler finds tables of this app's version."""
-    return Api(admin_only, [_on_ready_tables(schema, route) for route in routes])
+    table = [_on_ready_tables(schema, route) for route in routes]
+    # The description needs no tables.
+    api = Api(admin_only, [*table, *DescriptionApi(lambda: api.routes).routes()])
+    return api
 
 
 def _on_ready_tables(schema: Schema, route: Route) -> Route:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from shared import VERSION
 from shared.core.model import MappingRule
@@ -43,11 +44,11 @@ from shared.web.router import Call, Route
 class ImportBody(Strict):
     """POST /api/import. Nothing is written unless `dryRun` is false."""
 
-    configuration: msgspec.Raw
+    configuration: Annotated[msgspec.Raw, Meta(extra={"read_as": ConfigurationBody})]
     dry_run: bool = True
 
 
-class OutcomeShown(Shown):
+class ImportOutcome(Shown):
     """What becomes of one thing in the file, and which of its members differ from before."""
 
     place: str
@@ -77,9 +78,9 @@ class ImportShown(Shown):
     """What an import comes to (dry run), or has come to."""
 
     dry_run: bool
-    created: list[OutcomeShown]
-    changed: list[OutcomeShown]
-    unchanged: list[OutcomeShown]
+    created: list[ImportOutcome]
+    changed: list[ImportOutcome]
+    unchanged: list[ImportOutcome]
     refused: list[RefusedShown]
     secrets: list[SecretShown]
     next_steps: list[str]
@@ -112,14 +113,26 @@ class BackUpApi:
                 "/api/export",
                 self.export,
                 "The whole configuration as one file, without secrets",
+                description=(
+                    "Connections, mapping rules and settings, to be kept or taken to another "
+                    "installation."
+                ),
+                headers={200: {"Content-Disposition": "A name for the file."}},
                 reply=ExportShown,
+                tag="Backup",
             ),
             Route(
                 "POST",
                 "/api/import",
                 self.take_in,
                 "Merge such a file into the configuration; tells only, unless dryRun is false",
+                description=(
+                    "Nothing is removed. With `dryRun` the reply tells what would come of it, and "
+                    "what is refused."
+                ),
+                refusals=(409,),
                 body=ImportBody,
+                tag="Backup",
                 reply=ImportShown,
             ),
         ]
@@ -168,7 +181,7 @@ class BackUpApi:
 
 
 def _shown(plan: Plan, *, dry_run: bool) -> ImportShown:
-    def those(became: str) -> list[OutcomeShown]:
+    def those(became: str) -> list[ImportOutcome]:
         return [_outcome(each) for each in plan.outcomes if each.became == became]
 
     return ImportShown(
@@ -186,8 +199,8 @@ def _shown(plan: Plan, *, dry_run: bool) -> ImportShown:
     )
 
 
-def _outcome(one: Outcome) -> OutcomeShown:
-    return OutcomeShown(
+def _outcome(one: Outcome) -> ImportOutcome:
+    return ImportOutcome(
         place=one.place,
         id=one.id,
         name=one.name,

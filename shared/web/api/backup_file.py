@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from shared import VERSION
 from shared.core.model import (
@@ -67,8 +68,8 @@ class ConfigurationBody(Strict):
     format: int
     app: AppInFile | None = None
     exported_at: datetime | None = None
-    connections: list[msgspec.Raw] = []
-    mapping_rules: list[msgspec.Raw] = []
+    connections: list[Annotated[msgspec.Raw, Meta(extra={"read_as": ConnectionInFile})]] = []
+    mapping_rules: list[Annotated[msgspec.Raw, Meta(extra={"read_as": RuleBody})]] = []
     settings: dict[str, msgspec.Raw] = {}
 
 

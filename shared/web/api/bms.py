@@ -9,8 +9,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from shared.core.model import BmsSettings
 from shared.errors import BadInput
-from shared.sync.bms_settings import BmsWish, ManageBms
-from shared.web.api.shapes import BmsId, Search, Shown, Strict, Text
+from shared.sync.bms_settings import BmsWish, LookUp, ManageBms
+from shared.web.api.shapes import BmsId, Search, Secret, Shown, Strict, Text
 from shared.web.cursor import page_of
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
@@ -28,7 +28,7 @@ class BmsBody(Strict):
     user_name: Text
     api_url: Text = _STANDARD.api_url
     gateway_url: Text = _STANDARD.gateway_url
-    password: Text | UnsetType | None = UNSET
+    password: Secret | UnsetType | None = UNSET
     hourly_limit: Calls = _STANDARD.hourly_limit
     hourly_limit_v1: Calls = _STANDARD.hourly_limit_v1
     limit_window_seconds: Seconds = _STANDARD.limit_window_seconds
@@ -88,12 +88,27 @@ class BmsApi:
         """Its rows in the table."""
         settings = "/api/settings/bms"
         return [
-            Route("GET", settings, self.get, "How BMS is reached", reply=BmsShown),
+            Route(
+                "GET",
+                settings,
+                self.get,
+                "How BMS is reached",
+                description=(
+                    "The settings of BMS; before they are saved for the first time, the standard "
+                    "ones. The password never comes back out."
+                ),
+                reply=BmsShown,
+            ),
             Route(
                 "PUT",
                 settings,
                 self.put,
                 "Sign in to BMS with these settings, then save them",
+                description=(
+                    "Replaces the settings. Nothing is saved when BMS refuses the sign-in. With "
+                    "another address, tenant or user name the password has to be given again."
+                ),
+                refusals=(409,),
                 body=BmsBody,
                 reply=BmsShown,
             ),
@@ -102,6 +117,13 @@ class BmsApi:
                 "/api/bms/{kind}",
                 self.look_up,
                 "A look-up table of BMS",
+                description=(
+                    "The entries of one of BMS's tables for the forms, searched by name or id with "
+                    "`q`. `accountId` is for locations: those of an account, without it the MSP's "
+                    "own."
+                ),
+                refusals=(409, 422),
+                path={"kind": LookUp},
                 query=LookUpQuery,
                 reply=ChoiceList,
             ),

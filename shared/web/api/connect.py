@@ -62,6 +62,12 @@ class ConnectApi:
                 "/api/connections/{connectionId}/connect",
                 self.begin,
                 "Start the sign-in to the tenant",
+                description=(
+                    "Answers with the address of Microsoft's sign-in page, where the browser has "
+                    "to go within ten minutes. The cookie binds the sign-in to this browser."
+                ),
+                refusals=(409,),
+                headers={200: {"Set-Cookie": "Binds the sign-in to this browser."}},
                 reply=ConnectStarted,
             ),
             Route(

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from shared.core.model import Connection, HoldLimit, Mode
+from shared.core.model import Connection, ConnectionState, HoldLimit, Mode
 from shared.core.standing import standing
 from shared.errors import TryLater
 from shared.sync.connections import ConnectionChange, ManageConnections, NewConnection
-from shared.web.api.shapes import Guid, Paged, Shown, Strict, Text, utc
+from shared.web.api.shapes import Guid, Paged, Secret, Shown, Strict, Text, one_of, utc
 from shared.web.cursor import page_of
 from shared.web.http import Reply, empty_reply, json_reply
 from shared.web.router import Call, Route
@@ -47,7 +47,7 @@ class ConnectionBody(Strict):
 
     tenant_domain: Text
     application_id: Guid
-    application_key: Text
+    application_key: Secret
     mode: ModeName = "delegated"
     email_source: EmailSource = "mail"
     match_scope: MatchScope = "all"
@@ -61,7 +61,7 @@ class ConnectionPatch(Strict):
 
     tenant_domain: Text | UnsetType = UNSET
     application_id: Guid | UnsetType = UNSET
-    application_key: Text | UnsetType = UNSET
+    application_key: Secret | UnsetType = UNSET
     mode: ModeName | UnsetType = UNSET
     email_source: EmailSource | UnsetType = UNSET
     match_scope: MatchScope | UnsetType = UNSET
@@ -95,13 +95,13 @@ class ConnectionShown(Shown):
     tenant_domain: str
     tenant_id: str | None
     application_id: str
-    mode: str
-    email_source: str
-    match_scope: str
-    on_leave: str
+    mode: Mode
+    email_source: Annotated[str, one_of(EmailSource)]
+    match_scope: Annotated[str, one_of(MatchScope)]
+    on_leave: Annotated[str, one_of(OnLeave)]
     hold_limit: HoldLimitShown
     secret_expires_on: str | None
-    state: str
+    state: ConnectionState
     reason: str | None
     next_step: str | None
     troubles: list[TroubleShown]
@@ -129,13 +129,13 @@ def shown(connection: Connection, redirect_uri: str) -> ConnectionShown:
         tenant_domain=connection.tenant_domain,
         tenant_id=connection.tenant_id,
         application_id=connection.application_id,
-        mode=connection.mode.value,
+        mode=connection.mode,
         email_source=connection.email_source,
         match_scope=connection.match_scope,
         on_leave=connection.on_leave,
         hold_limit=HoldLimitShown(count=limit.count, percent=limit.percent, at_most=limit.at_most),
         secret_expires_on=connection.secret_expires_on,
-        state=connection.state.value,
+        state=connection.state,
         reason=now.reason or None,
         next_step=now.next_step or None,
         troubles=[
@@ -171,6 +171,7 @@ class ConnectionsApi:
                 "/api/connections",
                 self.all,
                 "All connections",
+                description="Every connection with its state, the reason and the next step.",
                 query=Paged,
                 reply=ConnectionList,
             ),
@@ -179,22 +180,72 @@ class ConnectionsApi:
                 "/api/connections",
                 self.add,
                 "Add a connection",
+                description=(
+                    "A new connection is a draft until somebody connects it. The application key "
+                    "goes to the vault."
+                ),
+                refusals=(409,),
+                headers={201: {"Location": "The address of the new connection."}},
                 body=ConnectionBody,
                 reply=ConnectionShown,
                 status=201,
             ),
-            Route("GET", one, self.get, "One connection", reply=ConnectionShown),
+            Route(
+                "GET",
+                one,
+                self.get,
+                "One connection",
+                description=(
+                    "The connection with its troubles, and whether its application key is stored."
+                ),
+                reply=ConnectionShown,
+            ),
             Route(
                 "PATCH",
                 one,
                 self.change,
                 "Change a connection",
+                description=(
+                    "What is left out stays. Another tenant, application or mode makes it a draft "
+                    "again; `notes` say what follows."
+                ),
+                refusals=(409,),
                 body=ConnectionPatch,
                 reply=ConnectionShown,
             ),
-            Route("DELETE", one, self.delete, "Delete a connection, never its records", status=204),
-            Route("POST", f"{one}/pause", self.pause, "Pause it", reply=ConnectionShown),
-            Route("POST", f"{one}/resume", self.resume, "Resume it", reply=ConnectionShown),
+            Route(
+                "DELETE",
+                one,
+                self.delete,
+                "Delete a connection, never its records",
+                description=(
+                    "Removes its subscriptions, secrets, rules and links. The records in BMS stay "
+                    "as they are."
+                ),
+                refusals=(409,),
+                status=204,
+            ),
+            Route(
+                "POST",
+                f"{one}/pause",
+                self.pause,
+                "Pause it",
+                description=(
+                    "Nothing is read or written for it until it is resumed; its subscriptions are "
+                    "removed."
+                ),
+                refusals=(409,),
+                reply=ConnectionShown,
+            ),
+            Route(
+                "POST",
+                f"{one}/resume",
+                self.resume,
+                "Resume it",
+                description="Reads again, beginning with what has changed meanwhile.",
+                refusals=(409,),
+                reply=ConnectionShown,
+            ),
         ]
 
     def all(self, call: Call) -> Reply:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from shared.core.employee_fields import LABELS
-from shared.core.worklist import Item, is_shown
+from shared.core.worklist import Item, ItemKind, is_shown
 from shared.sync.employee_defaults import NAMES, ManageEmployeeDefaults
 from shared.sync.employee_defaults import Shown as Defaults
 from shared.sync.worklist import WorkOff
-from shared.web.api.shapes import BmsId, Paged, Shown, Strict, Text, utc
+from shared.web.api.shapes import BmsId, Paged, Shown, Strict, Text, one_of, utc
 from shared.web.cursor import page_of
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, NoBody, Route
 from shared.web.worklist_csv import CSV, as_csv
 
 Kind = Literal["create", "change", "deactivate"]
+WriteMode = Literal["worklist", "api"]
 
 
 class DefaultsBody(Strict):
@@ -31,7 +32,7 @@ class DefaultsBody(Strict):
     security_role_id: BmsId | None = None
     employee_role_id: BmsId | None = None
     protected_employee_ids: list[BmsId] = []
-    mode: Literal["worklist", "api"] = "worklist"
+    mode: WriteMode = "worklist"
     fell_back: Text | None = None
     fell_back_at: datetime | None = None
     paid_licences: dict[str, int] | None = None
@@ -61,7 +62,7 @@ class DefaultsShown(Shown):
     security_role_id: int | None
     employee_role_id: int | None
     protected_employee_ids: list[int]
-    mode: str
+    mode: Annotated[str, one_of(WriteMode)]
     fell_back: str | None
     fell_back_at: datetime | None
     paid_licences: LicencesShown
@@ -102,7 +103,7 @@ class ItemShown(Shown):
     user_id: str
     display_name: str
     user_principal_name: str
-    kind: str
+    kind: ItemKind
     record_id: int | None
     rule_id: str | None
     reason: str
@@ -118,7 +119,7 @@ class WorklistShown(Shown):
 
     items: list[ItemShown]
     next_cursor: str | None
-    mode: str
+    mode: Annotated[str, one_of(WriteMode)]
     fell_back: str | None
     paid_licences: LicencesShown
 
@@ -146,12 +147,28 @@ class EmployeesApi:
         """Their rows in the table."""
         settings, items = "/api/employee-defaults", "/api/worklist"
         return [
-            Route("GET", settings, self.get, "Employee Defaults", reply=DefaultsShown),
+            Route(
+                "GET",
+                settings,
+                self.get,
+                "Employee Defaults",
+                description=(
+                    "The values for an employee's mandatory fields where Entra has none, who is "
+                    "never touched, and how employees are written."
+                ),
+                reply=DefaultsShown,
+            ),
             Route(
                 "PUT",
                 settings,
                 self.put,
                 "Replace the Employee Defaults",
+                description=(
+                    "Every id is looked up in BMS. Mode `api` needs protected employees, and a "
+                    "probe that writes nothing. Everybody whom the change touches is looked at "
+                    "again."
+                ),
+                refusals=(409,),
                 body=DefaultsBody,
                 reply=DefaultsShown,
             ),
@@ -160,15 +177,36 @@ class EmployeesApi:
                 items,
                 self.open_items,
                 "What is to be typed into BMS",
+                description=(
+                    "Employees to create, change and deactivate, with every field value ready. "
+                    "Items close by themselves when BMS shows the change."
+                ),
+                refusals=(404,),
                 query=WorklistQuery,
                 reply=WorklistShown,
             ),
-            Route("GET", f"{items}.csv", self.csv, "The same as a table", query=CsvQuery),
+            Route(
+                "GET",
+                f"{items}.csv",
+                self.csv,
+                "The same as a table",
+                description=(
+                    "All open items as CSV for a spreadsheet: one line per person, one column per "
+                    "field."
+                ),
+                refusals=(404,),
+                headers={200: {"Content-Disposition": "A name for the file."}},
+                media=CSV,
+                tag="Worklist",
+                query=CsvQuery,
+            ),
             Route(
                 "POST",
                 f"{items}/look",
                 self.look,
                 "Close what BMS shows to be done",
+                description="Looks at BMS now, as it is done every hour.",
+                refusals=(409,),
                 body=NoBody,
                 reply=Looked,
             ),
@@ -177,6 +215,11 @@ class EmployeesApi:
                 f"{items}/{{itemId}}/done",
                 self.done,
                 "Tick an item off: it counts as written",
+                description=(
+                    "For what BMS does not show. `recordId` names the employee that a new one has "
+                    "become."
+                ),
+                refusals=(409,),
                 body=DoneBody,
                 reply=ItemShown,
             ),
@@ -185,6 +228,8 @@ class EmployeesApi:
                 f"{items}/{{itemId}}/dismiss",
                 self.dismiss,
                 "Take an item off without doing it",
+                description="The item stays away until the person changes in Entra.",
+                refusals=(409,),
                 body=NoBody,
                 reply=ItemShown,
             ),
@@ -264,7 +309,7 @@ def item_shown(item: Item) -> ItemShown:
         user_id=item.user_id,
         display_name=item.display_name,
         user_principal_name=item.upn,
-        kind=item.kind.value,
+        kind=item.kind,
         record_id=item.record_id,
         rule_id=item.rule_id,
         reason=item.reason,

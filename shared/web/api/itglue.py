@@ -12,8 +12,8 @@ from msgspec import UNSET, Meta, UnsetType
 from shared.core.itglue import ItGlueSettings, OrganizationId
 from shared.core.model import AccountId
 from shared.ports import Everybody
-from shared.sync.itglue_settings import ItGlueWish, ManageItGlue
-from shared.web.api.shapes import BmsId, Paged, Search, Shown, Strict, Text, utc
+from shared.sync.itglue_settings import ItGlueWish, LookUp, ManageItGlue
+from shared.web.api.shapes import BmsId, Paged, Search, Secret, Shown, Strict, Text, utc
 from shared.web.cursor import page_of
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
@@ -34,7 +34,7 @@ class ItGlueBody(Strict):
 
     enabled: bool
     api_url: Text = _STANDARD.api_url
-    api_key: Text | UnsetType | None = UNSET
+    api_key: Secret | UnsetType | None = UNSET
     inactive_contact_type_id: GlueNumber | None = None
     organizations: Annotated[list[OrganizationBody], Meta(max_length=5000)] = []
     has_api_key: bool | None = None
@@ -127,12 +127,21 @@ class ItGlueApi:
         """Their rows in the table."""
         settings, everybody = "/api/settings/itglue", "/api/itglue/pass-on-everybody"
         return [
-            Route("GET", settings, self.get, "How IT Glue is reached", reply=ItGlueShown),
+            Route(
+                "GET",
+                settings,
+                self.get,
+                "How IT Glue is reached",
+                description="The settings of IT Glue. The key never comes back out.",
+                reply=ItGlueShown,
+            ),
             Route(
                 "PUT",
                 settings,
                 self.put,
                 "Read from IT Glue with these settings, then save them",
+                description="Replaces the settings. Nothing is saved when IT Glue refuses the key.",
+                refusals=(409,),
                 body=ItGlueBody,
                 reply=ItGlueShown,
             ),
@@ -141,15 +150,32 @@ class ItGlueApi:
                 "/api/itglue/accounts",
                 self.accounts,
                 "BMS accounts with their organizations in IT Glue",
+                description=(
+                    "Every account of a mapping rule, with the organization its contacts go to, "
+                    "how it was found, or why there is none."
+                ),
+                refusals=(409, 422),
                 query=Paged,
                 reply=AccountList,
             ),
-            Route("GET", everybody, self.progress, "How far that job is", reply=EverybodyList),
+            Route(
+                "GET",
+                everybody,
+                self.progress,
+                "How far that job is",
+                description='The state of "pass on everybody", by connection.',
+                reply=EverybodyList,
+            ),
             Route(
                 "POST",
                 everybody,
                 self.pass_on_everybody,
                 "Pass every linked contact on to IT Glue",
+                description=(
+                    "A bulk job that is started by hand; one that goes on already is not begun "
+                    "anew."
+                ),
+                refusals=(409,),
                 reply=EverybodyList,
                 status=202,
             ),
@@ -158,6 +184,11 @@ class ItGlueApi:
                 "/api/itglue/{kind}",
                 self.look_up,
                 "Organizations or contact types of IT Glue",
+                description=(
+                    "One of IT Glue's lists for the forms, searched by name or id with `q`."
+                ),
+                refusals=(409, 422),
+                path={"kind": LookUp},
                 query=Search,
                 reply=NamedList,
             ),

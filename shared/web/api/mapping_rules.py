@@ -9,16 +9,17 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from shared.core.model import MappingRule, RecordType
+from shared.core.model import GroupState, MappingRule, RecordType
 from shared.errors import BadInput, BadInputs
 from shared.sync.employee_defaults import NAMES
 from shared.sync.mapping_rules import MappingRules, RuleWish
-from shared.web.api.shapes import BmsId, Guid, Paged, Shown, Strict, Text, utc
+from shared.web.api.shapes import BmsId, Guid, Paged, Shown, Strict, Text, one_of, utc
 from shared.web.bodies import read_body
 from shared.web.cursor import page_of
 from shared.web.http import Reply, empty_reply, json_reply
 from shared.web.router import Call, Route
 
+BlockedUsers = Literal["leave", "sync"]
 Order = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
@@ -44,7 +45,7 @@ class RuleBody(Strict):
     location_id: BmsId | None = None
     include_nested: bool = True
     include_guests: bool = False
-    blocked_users: Literal["leave", "sync"] = "leave"
+    blocked_users: BlockedUsers = "leave"
     enabled: bool = True
     employee: EmployeeOverrides | None = None
     id: Text | None = None
@@ -83,7 +84,7 @@ class Confirm(Strict):
 class RuleSetBody(Strict):
     """PUT of a whole set. Items are read one by one, so that each can be told its own faults."""
 
-    items: list[msgspec.Raw]
+    items: list[Annotated[msgspec.Raw, Meta(extra={"read_as": RuleBody})]]
     confirm: Confirm | None = None
     next_cursor: Text | None = None
 
@@ -102,14 +103,14 @@ class RuleShown(Shown):
     group_id: str
     group_name: str | None
     group_created_at: datetime | None
-    group_state: str
+    group_state: GroupState
     order: int
-    record_type: str
+    record_type: RecordType
     account_id: int | None
     location_id: int | None
     include_nested: bool
     include_guests: bool
-    blocked_users: str
+    blocked_users: Annotated[str, one_of(BlockedUsers)]
     enabled: bool
     employee: dict[str, int] | None
     created_at: datetime | None
@@ -131,9 +132,9 @@ def shown(rule: MappingRule, notes: tuple[str, ...] = ()) -> RuleShown:
         group_id=rule.group_id,
         group_name=rule.group_name or None,
         group_created_at=utc(rule.group_created_at),
-        group_state=rule.group_state.value,
+        group_state=rule.group_state,
         order=rule.order,
-        record_type=rule.record_type.value,
+        record_type=rule.record_type,
         account_id=rule.account_id,
         location_id=rule.location_id,
         include_nested=rule.include_nested,
@@ -161,6 +162,11 @@ class MappingRulesApi:
                 "/api/mapping-rules",
                 self.all,
                 "Mapping rules",
+                description=(
+                    "The rules in the order in which they are tried, of one connection with "
+                    "`connectionId`."
+                ),
+                refusals=(404,),
                 query=RulesQuery,
                 reply=RuleList,
             ),
@@ -169,20 +175,56 @@ class MappingRulesApi:
                 "/api/mapping-rules",
                 self.add,
                 "Add a mapping rule",
+                description=(
+                    "The group is read from Entra, account and location from BMS. Everybody whom "
+                    "the rule touches is looked at half a minute after the last edit."
+                ),
+                refusals=(
+                    404,
+                    409,
+                ),
+                headers={201: {"Location": "The address of the new rule."}},
                 body=RuleBody,
                 reply=RuleShown,
                 status=201,
             ),
-            Route("GET", one, self.get, "One mapping rule", reply=RuleShown),
             Route(
-                "PUT", one, self.change, "Replace a mapping rule", body=RuleBody, reply=RuleShown
+                "GET",
+                one,
+                self.get,
+                "One mapping rule",
+                description="The rule, with what Entra last told of its group.",
+                reply=RuleShown,
             ),
-            Route("DELETE", one, self.delete, "Remove a mapping rule", status=204),
+            Route(
+                "PUT",
+                one,
+                self.change,
+                "Replace a mapping rule",
+                description=(
+                    "A member left out is unset. Everybody whom the change touches is looked at "
+                    "half a minute after the last edit."
+                ),
+                refusals=(409,),
+                body=RuleBody,
+                reply=RuleShown,
+            ),
+            Route(
+                "DELETE",
+                one,
+                self.delete,
+                "Remove a mapping rule",
+                description=(
+                    "Whom no other rule takes is out of scope, half a minute after the last edit."
+                ),
+                status=204,
+            ),
             Route(
                 "GET",
                 whole,
                 self.of_connection,
                 "The rules of a connection",
+                description="They are shown in the order in which they are tried.",
                 query=Paged,
                 reply=RuleList,
             ),
@@ -191,6 +233,11 @@ class MappingRulesApi:
                 whole,
                 self.replace,
                 "Replace the whole rule set of a connection at once",
+                description=(
+                    "An item with `id` keeps that rule, one without is new, what is missing is "
+                    "removed. Nobody passes through a wrong account on the way."
+                ),
+                refusals=(409,),
                 body=RuleSetBody,
                 reply=RuleList,
             ),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from shared.core.model import Link
+from shared.core.model import Link, LinkState, RecordType
 from shared.sync.records import Records
 from shared.web.api.shapes import Search, Shown, Text, utc
 from shared.web.cursor import read_cursor, write_cursor
@@ -34,9 +34,9 @@ class RecordShown(Shown):
     display_name: str
     user_principal_name: str
     address: str
-    state: str
+    state: LinkState
     reason: str | None
-    record_type: str
+    record_type: RecordType
     record_id: int | None
     account_id: int | None
     rule_id: str | None
@@ -58,9 +58,9 @@ def shown(link: Link) -> RecordShown:
         display_name=link.display_name,
         user_principal_name=link.upn,
         address=link.address,
-        state=link.state.value,
+        state=link.state,
         reason=link.reason or None,
-        record_type=link.record_type.value,
+        record_type=link.record_type,
         record_id=link.record_id,
         account_id=link.account_id,
         rule_id=link.rule_id,
@@ -82,6 +82,10 @@ class RecordsApi:
                 "/api/records",
                 self.all,
                 "Who is which record",
+                description=(
+                    "The links of users to records, searched by name, address or UPN with `q`."
+                ),
+                refusals=(404,),
                 query=RecordsQuery,
                 reply=RecordList,
             ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
 from msgspec import Meta
@@ -17,8 +17,14 @@ Guid = Annotated[
 ]
 BmsId = Annotated[int, Meta(ge=1, le=2_147_483_647)]
 Text = Annotated[str, Meta(max_length=1000)]
+Secret = Annotated[str, Meta(max_length=1000, extra_json_schema={"writeOnly": True})]
 Limit = Annotated[int, Meta(ge=1, le=1000)]
 Cursor = Annotated[str, Meta(max_length=4000)]
+
+
+def one_of(choices: object) -> Meta:
+    """Tells the values of a text that is held as a plain one in the core: those of a Literal."""
+    return Meta(extra_json_schema={"enum": sorted(get_args(choices))})
 
 
 class Strict(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from shared import VERSION
+from shared.core.model import ConnectionState
 from shared.core.standing import standing
 from shared.ports import ITGLUE
 from shared.sync.itglue_settings import ItGlueStanding
 from shared.sync.status import Freshness, Health, ReadStatus
-from shared.web.api.shapes import Shown, utc
+from shared.web.api.employees import WriteMode
+from shared.web.api.shapes import Shown, one_of, utc
 from shared.web.http import Reply, json_reply
 from shared.web.router import AnyQuery, Call, Route
 
@@ -28,7 +30,7 @@ class ConnectionStatus(Shown):
 
     id: str
     tenant_domain: str
-    state: str
+    state: ConnectionState
     reason: str | None
     next_step: str | None
     last_sweep_at: datetime | None
@@ -75,7 +77,7 @@ class BudgetShown(Shown):
     paused_until: datetime | None
 
 
-class ItGlueShown(Shown):
+class ItGlueStatus(Shown):
     """IT Glue: off, on, or on with something to look at."""
 
     state: Literal["off", "on", "attention"]
@@ -86,10 +88,10 @@ class ItGlueShown(Shown):
     accounts_without_organization: int
 
 
-class EmployeesShown(Shown):
+class EmployeesStatus(Shown):
     """How employees are written, and what waits on the worklist (R26)."""
 
-    mode: str
+    mode: Annotated[str, one_of(WriteMode)]
     fell_back: str | None
     open_items: int
     licences_needed: int
@@ -107,8 +109,8 @@ class StatusShown(Shown):
     failures: int
     credentials: list[CredentialShown]
     budget: list[BudgetShown]
-    it_glue: ItGlueShown
-    employees: EmployeesShown
+    it_glue: ItGlueStatus
+    employees: EmployeesStatus
 
 
 def _freshness(figures: Freshness) -> FreshnessShown:
@@ -124,7 +126,7 @@ def _freshness(figures: Freshness) -> FreshnessShown:
     )
 
 
-def _itglue(now: ItGlueStanding, waiting: int) -> ItGlueShown:
+def _itglue(now: ItGlueStanding, waiting: int) -> ItGlueStatus:
     missing, trouble = now.accounts_without_organization, now.trouble
     state: Literal["off", "on", "attention"] = "off"
     if now.enabled:
@@ -135,7 +137,7 @@ def _itglue(now: ItGlueStanding, waiting: int) -> ItGlueShown:
     elif missing:
         reason = f"BMS accounts without an organization in IT Glue: {missing}."
         next_step = "Choose their organizations in the IT Glue settings."
-    return ItGlueShown(
+    return ItGlueStatus(
         state=state,
         reason=reason,
         next_step=next_step,
@@ -155,8 +157,30 @@ class StatusApi:
     def routes(self) -> list[Route]:
         """Their rows in the table."""
         return [
-            Route("GET", "/api/status", self.read, "How it goes", reply=StatusShown),
-            Route("GET", "/health", self.look, "200 or 503", query=AnyQuery, anonymous=True),
+            Route(
+                "GET",
+                "/api/status",
+                self.read,
+                "How it goes",
+                description=(
+                    "States, subscriptions, freshness of the last 24 hours, backlog, BMS's budget, "
+                    "what ends soon, and how employees are written."
+                ),
+                reply=StatusShown,
+            ),
+            Route(
+                "GET",
+                "/health",
+                self.look,
+                "200 or 503",
+                query=AnyQuery,
+                anonymous=True,
+                description=(
+                    "For whoever watches from outside: whether the app can work, and nothing else."
+                ),
+                also={503: None},
+                media="text/plain",
+            ),
         ]
 
     def read(self, _: Call) -> Reply:
@@ -169,7 +193,7 @@ class StatusApi:
                 ConnectionStatus(
                     id=connection.id,
                     tenant_domain=connection.tenant_domain,
-                    state=connection.state.value,
+                    state=connection.state,
                     reason=words.reason or None,
                     next_step=words.next_step or None,
                     last_sweep_at=utc(now.last_sweeps.get(connection.id)),
@@ -215,7 +239,7 @@ class StatusApi:
                     for each in now.budget
                 ],
                 it_glue=_itglue(now.itglue, now.backlog.get(ITGLUE, 0)),
-                employees=EmployeesShown(
+                employees=EmployeesStatus(
                     mode=now.employees.mode,
                     fell_back=now.employees.fell_back or None,
                     open_items=len(now.employees.items),

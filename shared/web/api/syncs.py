@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from shared.core.model import SyncRun
 from shared.sync.order_sync import OrderSync
-from shared.web.api.shapes import Paged, Shown, Strict, Text, utc
+from shared.web.api.shapes import Paged, Shown, Strict, Text, one_of, utc
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
+
+RunKind = Literal["full", "rules", "sweep"]
+RunState = Literal["queued", "running", "waiting", "done", "failed"]
 
 
 class SyncBody(Strict):
@@ -29,7 +32,7 @@ class SyncQueued(Shown):
     """Where to look for its progress."""
 
     sync_id: str
-    state: str
+    state: Annotated[str, one_of(RunState)]
 
 
 class SyncShown(Shown):
@@ -37,8 +40,8 @@ class SyncShown(Shown):
 
     id: str
     connection_id: str
-    kind: str
-    state: str
+    kind: Annotated[str, one_of(RunKind)]
+    state: Annotated[str, one_of(RunState)]
     reason: str | None
     seen: int
     done: int
@@ -90,12 +93,34 @@ class SyncsApi:
                 "/api/connections/{connectionId}/sync",
                 self.order,
                 "Ask for a full sync or a sweep",
+                description=(
+                    "The first full sync allows this connection to write to BMS. One that goes on "
+                    "already is answered with that one."
+                ),
+                refusals=(409,),
+                headers={202: {"Location": "Where to look for its progress."}},
                 body=SyncBody,
                 reply=SyncQueued,
                 status=202,
             ),
-            Route("GET", "/api/syncs", self.all, "Syncs", query=SyncsQuery, reply=SyncList),
-            Route("GET", "/api/syncs/{syncId}", self.get, "Progress of a sync", reply=SyncShown),
+            Route(
+                "GET",
+                "/api/syncs",
+                self.all,
+                "Syncs",
+                description="Newest first, of one connection with `connectionId`.",
+                refusals=(404,),
+                query=SyncsQuery,
+                reply=SyncList,
+            ),
+            Route(
+                "GET",
+                "/api/syncs/{syncId}",
+                self.get,
+                "Progress of a sync",
+                description="How many were seen, done, failed, and when it will be finished.",
+                reply=SyncShown,
+            ),
         ]
 
     def order(self, call: Call) -> Reply:

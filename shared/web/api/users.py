@@ -17,6 +17,8 @@ from shared.web.api.shapes import Shown, Strict, Text, utc
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
 
+IdOrUpn = Annotated[str, Meta(description="The user's object id or UPN.")]
+
 
 class DirectorySearch(Strict):
     """A search in Entra. It has one page: who is not on it, searches for more of the name."""
@@ -62,7 +64,7 @@ class UserList(Shown):
     next_cursor: str | None = None
 
 
-class OutcomeShown(Shown):
+class UserSynced(Shown):
     """What was decided for the user, and why; `activity` when something was done."""
 
     user_id: str
@@ -110,6 +112,8 @@ class UsersApi:
                 "/api/connections/{connectionId}/groups",
                 self.groups,
                 "Groups of the tenant by name or id",
+                description="For the rule form; `usable` says whether a group can stand in a rule.",
+                refusals=(409, 422),
                 query=DirectorySearch,
                 reply=GroupList,
             ),
@@ -118,6 +122,8 @@ class UsersApi:
                 "/api/users/{connectionId}",
                 self.search,
                 "Users of the tenant by name, address, UPN or id",
+                description="Linked or not, each with the record when there is one.",
+                refusals=(409, 422),
                 query=DirectorySearch,
                 reply=UserList,
             ),
@@ -126,7 +132,14 @@ class UsersApi:
                 "/api/users/{connectionId}/{user}/sync",
                 self.sync,
                 "Sync this one user now",
-                reply=OutcomeShown,
+                description=(
+                    "Looks at the user, decides and writes at once. 202 when something passing is "
+                    "in the way: it is tried again by itself."
+                ),
+                refusals=(409,),
+                also={202: UserSynced},
+                path={"user": IdOrUpn},
+                reply=UserSynced,
             ),
         ]
 
@@ -148,7 +161,7 @@ class UsersApi:
         told = outcome.told
         activity = told.activity if told else None
         return json_reply(
-            OutcomeShown(
+            UserSynced(
                 user_id=outcome.user_id,
                 queued=outcome.queued,
                 decision=told.kind if told else None,

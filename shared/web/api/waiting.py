@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
+from shared.core.model import RecordType
 from shared.ports import Conflict, HeldUser, Hold
 from shared.sync.choosing import Choosing
 from shared.sync.holding import Decided, Holding
 from shared.sync.records import Records
 from shared.sync.replaying import Replaying
-from shared.web.api.shapes import BmsId, Paged, Shown, Strict, Text, utc
+from shared.web.api.shapes import BmsId, Paged, Shown, Strict, Text, one_of, utc
 from shared.web.cursor import page_of
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, NoBody, Route
+
+HoldState = Literal["open", "decided", "expired"]
+ConflictState = Literal["open", "resolved"]
 
 
 class OfConnection(Paged):
@@ -26,13 +30,13 @@ class OfConnection(Paged):
 class HoldsQuery(OfConnection):
     """GET /api/holds."""
 
-    state: Literal["open", "decided", "expired"] | None = None
+    state: HoldState | None = None
 
 
 class ConflictsQuery(OfConnection):
     """GET /api/conflicts."""
 
-    state: Literal["open", "resolved"] | None = None
+    state: ConflictState | None = None
 
 
 class HeldShown(Shown):
@@ -50,7 +54,7 @@ class HoldShown(Shown):
 
     id: str
     connection_id: str
-    state: str
+    state: Annotated[str, one_of(HoldState)]
     raised_at: datetime | None
     expires_at: datetime | None
     users: list[HeldShown]
@@ -74,7 +78,7 @@ class HoldDecided(Shown):
     written at this moment and waits on, so decide again."""
 
     id: str
-    state: str
+    state: Annotated[str, one_of(HoldState)]
     decided: list[str]
     not_waiting: list[str]
     busy: list[str]
@@ -86,10 +90,10 @@ class ConflictShown(Shown):
     id: str
     connection_id: str
     user_id: str
-    record_type: str
+    record_type: RecordType
     record_ids: list[int]
     reason: str
-    state: str
+    state: Annotated[str, one_of(ConflictState)]
     chosen: str | None
     found_at: datetime | None
 
@@ -158,6 +162,10 @@ class WaitingApi:
                 "/api/holds",
                 self.holds,
                 "Deactivations that wait",
+                description=(
+                    "Deactivations that passed the limit of the connection and wait for a person."
+                ),
+                refusals=(404,),
                 query=HoldsQuery,
                 reply=HoldList,
             ),
@@ -166,6 +174,8 @@ class WaitingApi:
                 "/api/holds/{holdId}/approve",
                 self.approve,
                 "Deactivate them",
+                description="All of the hold, or those named in `users`.",
+                refusals=(409,),
                 body=HoldDecision,
                 reply=HoldDecided,
             ),
@@ -174,6 +184,11 @@ class WaitingApi:
                 "/api/holds/{holdId}/refuse",
                 self.refuse,
                 "Keep them",
+                description=(
+                    "These records stay active until their users are back in scope, or a person "
+                    "decides again."
+                ),
+                refusals=(409,),
                 body=HoldDecision,
                 reply=HoldDecided,
             ),
@@ -182,6 +197,8 @@ class WaitingApi:
                 "/api/conflicts",
                 self.conflicts,
                 "What waits for a choice",
+                description="Several records match, or two users claim one.",
+                refusals=(404,),
                 query=ConflictsQuery,
                 reply=ConflictList,
             ),
@@ -190,6 +207,10 @@ class WaitingApi:
                 "/api/conflicts/{conflictId}/resolve",
                 self.resolve,
                 "Choose a record, a new one, or none",
+                description=(
+                    "Exactly one of `recordId`, `create` and `ignore`. The choice is remembered."
+                ),
+                refusals=(409,),
                 body=ConflictChoice,
                 reply=ConflictShown,
             ),
@@ -198,6 +219,8 @@ class WaitingApi:
                 "/api/failures",
                 self.failures,
                 "What could not be done",
+                description="Work that no retry helps, with the next step.",
+                refusals=(404,),
                 query=OfConnection,
                 reply=FailureList,
             ),
@@ -206,6 +229,7 @@ class WaitingApi:
                 "/api/failures/{failureId}/replay",
                 self.replay,
                 "Try one again",
+                description="The work goes back to its queue.",
                 body=NoBody,
                 reply=Replayed,
             ),
@@ -214,6 +238,8 @@ class WaitingApi:
                 "/api/failures/replay",
                 self.replay_all,
                 "Try all of a cause again",
+                description="All failures of a cause, of a connection, or all there are.",
+                refusals=(404,),
                 body=ReplayWish,
                 reply=Replayed,
             ),
@@ -341,7 +367,7 @@ def _conflict(conflict: Conflict) -> ConflictShown:
         id=conflict.id,
         connection_id=conflict.connection_id,
         user_id=conflict.user_id,
-        record_type=conflict.record_type.value,
+        record_type=conflict.record_type,
         record_ids=list(conflict.record_ids),
         reason=conflict.reason,
         state=conflict.state,
