@@ -33,6 +33,7 @@ from shared.web.api.backup_sections import (
 from shared.web.api.bms import BmsApi
 from shared.web.api.connect import ConnectApi, Connecting
 from shared.web.api.connections import ConnectionsApi
+from shared.web.api.deployment import DeploymentApi
 from shared.web.api.employees import EmployeesApi
 from shared.web.api.itglue import ItGlueApi
 from shared.web.api.mapping_rules import MappingRulesApi
@@ -83,7 +84,8 @@ def admin_api(
         schema,
         AdminOnly(settings),
         [
-            *ConnectionsApi(connections, settings.redirect_uri).routes(),
+            *ConnectionsApi(connections, settings.redirect_uri, status.sweeps).routes(),
+            *DeploymentApi(settings).routes(),
             *ConnectApi(connect, settings).routes(),
             *SyncsApi(syncs).routes(),
             *MappingRulesApi(rules).routes(),
