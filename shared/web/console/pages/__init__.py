@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from shared.web.console.pages import home
+from shared.web.console.pages import (
+    checks,
+    connecting,
+    connection_options,
+    connections,
+    guide,
+    home,
+    itglue,
+    settings,
+    syncs,
+)
 from shared.web.console.visits import Page
 
 
@@ -10,4 +20,12 @@ def all_pages() -> list[Page]:
     """Every page of the console."""
     return [
         *home.pages(),
+        *guide.pages(),
+        *connections.pages(),
+        *connecting.pages(),
+        *connection_options.pages(),
+        *checks.pages(),
+        *syncs.pages(),
+        *settings.pages(),
+        *itglue.pages(),
     ]

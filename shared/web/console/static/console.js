@@ -27,7 +27,14 @@
     if (zone) zone.textContent = `Times are in your zone, ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`;
     document.querySelector("[data-focus]")?.focus();
   });
-  document.addEventListener("htmx:afterSwap", (event) => putTimes(event.target.parentElement || document));
+  // A part that is asked for again and again says aloud only what has become another.
+  let announced = "";
+  document.addEventListener("htmx:afterSwap", (event) => {
+    putTimes(event.target.parentElement || document);
+    const words = document.querySelector("[data-announce]")?.dataset.announce || "";
+    if (words && words !== announced) announce(words);
+    announced = words;
+  });
 
   document.addEventListener("click", async (event) => {
     const copy = event.target.closest("[data-copy]");
