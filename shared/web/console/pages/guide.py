@@ -21,12 +21,11 @@ def pages() -> list[Page]:
 
 
 def guide(visit: Visit) -> View:
-    """GET /console/guide: about the newest connection that is not finished, or the one asked for."""
+    """GET /console/guide: about the newest unfinished connection, or the one asked for."""
     unfinished, newest = newest_unfinished(visit.api)
+    about = unfinished or newest
     if visit.asked("connection"):
         about = connection_of(visit.api, visit.asked("connection"))
-    else:
-        about = unfinished or newest
     now = set_up_of(visit.api, about)
     run = now.full_sync
     values = {

@@ -8,7 +8,7 @@ from shared.web.api.connections import ConnectionShown
 from shared.web.api.syncs import SyncList, SyncQueued, SyncShown
 from shared.web.console.inside import Refused, at
 from shared.web.console.pages.connections import ONE
-from shared.web.console.setup_steps import connection_of, goes_on, runs_of
+from shared.web.console.setup_steps import connection_of, goes_on
 from shared.web.console.visits import Onward, Page, View, Visit
 
 SYNCS = "/console/syncs"
@@ -73,16 +73,21 @@ def one(visit: Visit) -> View:
 
 def _view(visit: Visit, run: SyncShown) -> View:
     if visit.wants_part:
-        return View("sync_progress.html", {"run": run, "goes_on": goes_on(run), "alone": True})
+        if visit.asked("within") and not goes_on(run):
+            # The page around it says another thing now.
+            return View("sync_progress.html", _figures(run), headers=(("HX-Refresh", "true"),))
+        return View("sync_progress.html", {**_figures(run), "alone": not visit.asked("within")})
     connection = _connection(visit, run)
     values = {
-        "run": run,
-        "goes_on": goes_on(run),
+        **_figures(run),
         "alone": True,
         "connection": connection,
-        "first": connection is not None and _is_first(visit, run),
     }
     return View("sync.html", values)
+
+
+def _figures(run: SyncShown) -> dict[str, object]:
+    return {"run": run, "goes_on": goes_on(run)}
 
 
 def undo(visit: Visit) -> View | Onward:
@@ -105,8 +110,3 @@ def _connection(visit: Visit, run: SyncShown) -> ConnectionShown | None:
         if refused.status == 404:
             return None
         raise
-
-
-def _is_first(visit: Visit, run: SyncShown) -> bool:
-    full = [each for each in runs_of(visit.api, run.connection_id) if each.kind == "full"]
-    return run.kind == "full" and len(full) == 1
