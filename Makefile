@@ -31,6 +31,7 @@ run: $(STAMP)
 
 # Two workers: the stories start whole worlds, and more of them at once only wait for each other.
 test: $(STAMP)
+	@$(BIN)/python -m infra.local.browser
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 # Each run has a seed of its own and prints it; a failure says how to play the same again.

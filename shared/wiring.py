@@ -87,6 +87,7 @@ from shared.sync.status import Health, ReadStatus
 from shared.sync.subscriptions import KeepSubscriptions
 from shared.sync.sweep import Sweep
 from shared.sync.users import Users
+from shared.sync.what_waits import WhatWaits
 from shared.sync.worklist import WorkOff
 from shared.web.api.all_routes import admin_api
 from shared.web.console.console import Console, console
@@ -315,6 +316,8 @@ def build(settings: Settings) -> App:
         now=now,
     )
     re_evaluation = ReEvaluation(connections, queues, now)
+    records = Records(connections, links, conflicts, failures)
+    choosing = Choosing(conflicts, links, queues, now)
     api = admin_api(
         settings,
         connections=ManageConnections(
@@ -346,10 +349,11 @@ def build(settings: Settings) -> App:
         bms=ManageBms(bms_settings, bms, vault, connections, links),
         itglue=itglue,
         users=Users(connections, directories, links, queues, now, apply.one),
-        records=Records(connections, links, conflicts, failures),
+        records=records,
         holding=holding,
-        choosing=Choosing(conflicts, links, queues, now),
+        choosing=choosing,
         replaying=Replaying(failures, queues),
+        waiting=WhatWaits(holding, records, choosing, work_off, links, bms),
         status=ReadStatus(
             connections,
             sweep_state,
@@ -371,7 +375,7 @@ def build(settings: Settings) -> App:
     return App(
         settings=settings,
         api=api,
-        console=console(settings, api, all_pages(), now),
+        console=console(settings, api, all_pages(now), now),
         readiness=Readiness(schema, queues),
         webhook=Webhook(connections, sweep_state, vault, queues, now),
         apply=apply,

@@ -101,7 +101,7 @@ def is_ready(stamp: Path, wanted: str, *, runtime_only: bool = False) -> bool:
         stamp.exists()
         and stamp.read_text(encoding="utf-8").strip() == wanted
         and python_in(stamp.parent).exists()
-        and (runtime_only or azurite_is_installed())
+        and (runtime_only or npm_packages_are_installed())
     )
 
 
@@ -134,11 +134,11 @@ def build(folder: Path, version: str, *, runtime_only: bool = False) -> None:
             "index can be reached, then run the same again.",
         )
     if not runtime_only:
-        install_azurite(python, pip)
+        install_npm_packages(python, pip)
 
 
-def install_azurite(python: Path, pip: Sequence[str]) -> None:
-    """Install Azurite by npm, and a node where the machine has none."""
+def install_npm_packages(python: Path, pip: Sequence[str]) -> None:
+    """Install Azurite and axe by npm, and a node where the machine has none."""
     npm = find_npm(python)
     if npm is None:
         print("There is no node of version 20 or later here: installing one.", flush=True)
@@ -154,12 +154,12 @@ def install_azurite(python: Path, pip: Sequence[str]) -> None:
             "The wheel holds no node for this machine.",
             "Install Node 20 or later yourself, then run the same again.",
         )
-    if not azurite_is_installed():
-        print("Installing Azurite.", flush=True)
+    if not npm_packages_are_installed():
+        print("Installing Azurite, and axe for the tests.", flush=True)
         run(
             (*npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"),
-            "Azurite could not be installed; check that the npm registry can be reached, then run "
-            "the same again.",
+            "Azurite and axe could not be installed; check that the npm registry can be reached, "
+            "then run the same again.",
             NPM_FOLDER,
         )
 
@@ -213,8 +213,8 @@ def find_npm(python: Path) -> list[str] | None:
     return npm
 
 
-def azurite_is_installed() -> bool:
-    """Whether the Azurite of the lock file is there, installed to the end."""
+def npm_packages_are_installed() -> bool:
+    """Whether what the lock file names is there, installed to the end."""
     # npm writes this file last, so it is the sign of a complete installation.
     done = NPM_FOLDER / "node_modules" / ".package-lock.json"
     try:
@@ -223,11 +223,10 @@ def azurite_is_installed() -> bool:
     except (OSError, ValueError, KeyError):
         return False
     wanted = locked["packages"]
-    name = "node_modules/azurite"
-    return bool(
-        name in there
-        and there[name]["version"] == wanted[name]["version"]
-        and (NPM_FOLDER / name / "dist" / "src" / "azurite.js").exists()
+    return (NPM_FOLDER / "node_modules/azurite/dist/src/azurite.js").exists() and all(
+        f"node_modules/{name}" in there
+        and there[f"node_modules/{name}"]["version"] == wanted[f"node_modules/{name}"]["version"]
+        for name in wanted[""]["dependencies"]
     )
 
 

@@ -26,7 +26,7 @@ class Choosing:
 
         A choice may be changed until it was carried out; the user's link decides from then on.
         """
-        conflict = self._get(conflict_id)
+        conflict = self.get(conflict_id)
         link = self.links.get(conflict.connection_id, conflict.user_id)
         if link is not None and link.record_id is not None and not link.in_conflict:
             # Left over by a worker that died, or carried out: there is nothing to choose.
@@ -57,7 +57,8 @@ class Choosing:
         self.queues.send(FRESH, encode_user_delta(delta))
         return chosen
 
-    def _get(self, conflict_id: str) -> Conflict:
+    def get(self, conflict_id: str) -> Conflict:
+        """The conflict; BadInput 404 when there is none."""
         connection, _, user = conflict_id.partition(".")
         key = ConnectionId(connection), UserId(user.lower())
         found = self.conflicts.get(*key) if user else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -44,6 +44,16 @@ _NOTICES = (3, 14, 30)  # days before a secret ends
 
 
 @dataclass(frozen=True, slots=True)
+class Hour:
+    """The same for one hour."""
+
+    starts_at: datetime
+    counted: int
+    p50: float | None
+    p95: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Freshness:
     """Seconds from the first signal to the write, for changes of the last day."""
 
@@ -54,6 +64,7 @@ class Freshness:
     p50: float | None
     p95: float | None
     most: float | None
+    hours: tuple[Hour, ...] = ()  # with at least one of the counted, oldest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +178,8 @@ def is_fresh_write(row: Activity) -> bool:
 
 def freshness(rows: Sequence[Activity], *, complete: bool) -> Freshness:
     """The figures over these rows; what no signal led to (bulk work) is left out."""
-    timed = [(row.seconds, row.signal_is_upper_bound) for row in rows if is_fresh_write(row)]
+    fresh = [row for row in rows if is_fresh_write(row)]
+    timed = [(row.seconds, row.signal_is_upper_bound) for row in fresh]
     seconds = sorted(second for second, _ in timed if second is not None)
     return Freshness(
         counted=len(seconds),
@@ -177,7 +189,18 @@ def freshness(rows: Sequence[Activity], *, complete: bool) -> Freshness:
         p50=_share(seconds, 50),
         p95=_share(seconds, 95),
         most=seconds[-1] if seconds else None,
+        hours=tuple(_by_hour(fresh)),
     )
+
+
+def _by_hour(rows: Sequence[Activity]) -> Iterator[Hour]:
+    found: dict[datetime, list[float]] = {}
+    for row in rows:
+        hour = row.at.replace(minute=0, second=0, microsecond=0)
+        found.setdefault(hour, []).append(row.seconds or 0.0)
+    for hour, seconds in sorted(found.items()):
+        seconds.sort()
+        yield Hour(hour, len(seconds), _share(seconds, 50), _share(seconds, 95))
 
 
 def credential_calendar(

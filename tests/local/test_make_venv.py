@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infra.local.make_venv import azurite_is_installed, inputs_hash, is_ready
+from infra.local.make_venv import inputs_hash, is_ready, npm_packages_are_installed
 from infra.local.process import REPOSITORY
 
 
@@ -45,5 +45,5 @@ def test_another_input_makes_the_environment_stale(tmp_path: Path) -> None:
     assert not is_ready(stamp, inputs_hash())
 
 
-def test_azurite_is_there_in_the_locked_version() -> None:
-    assert azurite_is_installed()
+def test_azurite_and_axe_are_there_in_the_locked_version() -> None:
+    assert npm_packages_are_installed()

@@ -298,6 +298,7 @@ def test_failures_show_cause_reason_and_next_step_r24() -> None:
             "id": "c",
             "connectionId": "fabrikam",
             "userId": "c",
+            "displayName": "",
             "at": "2026-03-02T09:00:00Z",
             "cause": "rejected",
             "reason": "It failed.",

@@ -40,6 +40,7 @@ from shared.sync.replaying import Replaying
 from shared.sync.reports import Reports
 from shared.sync.status import Health, ReadStatus
 from shared.sync.users import Users
+from shared.sync.what_waits import WhatWaits
 from shared.sync.work import Told
 from shared.sync.worklist import WorkOff
 from shared.web.api.all_routes import admin_api
@@ -257,6 +258,9 @@ class World:
             now=self.clock,
         )
         self.health = Health(self.bms_settings, self.clock)
+        records = Records(self.connections, self.links, self.conflicts, self.failures)
+        holding = Holding(self.connections, self.holds, self.links, self.queues, self.clock)
+        choosing = Choosing(self.conflicts, self.links, self.queues, self.clock)
         self.api = admin_api(
             self.settings,
             connections=self.manage,
@@ -293,10 +297,11 @@ class World:
                 self.clock,
                 self.sync_one,
             ),
-            records=Records(self.connections, self.links, self.conflicts, self.failures),
-            holding=Holding(self.connections, self.holds, self.links, self.queues, self.clock),
-            choosing=Choosing(self.conflicts, self.links, self.queues, self.clock),
+            records=records,
+            holding=holding,
+            choosing=choosing,
             replaying=Replaying(self.failures, self.queues),
+            waiting=WhatWaits(holding, records, choosing, self.work_off, self.links, self.bms),
             status=ReadStatus(
                 self.connections,
                 self.sweeps,

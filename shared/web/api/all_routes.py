@@ -22,6 +22,7 @@ from shared.sync.replaying import Replaying
 from shared.sync.restoring import BackUp
 from shared.sync.status import Health, ReadStatus
 from shared.sync.users import Users
+from shared.sync.what_waits import WhatWaits
 from shared.sync.worklist import WorkOff
 from shared.web.api.activity import ActivityApi
 from shared.web.api.backup import BackUpApi
@@ -43,6 +44,7 @@ from shared.web.api.status import StatusApi
 from shared.web.api.syncs import SyncsApi
 from shared.web.api.users import UsersApi
 from shared.web.api.waiting import WaitingApi
+from shared.web.api.what_waits import WhatWaitsApi
 from shared.web.auth import AdminOnly
 from shared.web.http import Reply
 from shared.web.router import Api, Call, Route
@@ -66,6 +68,7 @@ def admin_api(
     holding: Holding,
     choosing: Choosing,
     replaying: Replaying,
+    waiting: WhatWaits,
     status: ReadStatus,
     health: Health,
     activity: ActivityLog,
@@ -94,7 +97,8 @@ def admin_api(
             *EmployeesApi(employee_defaults, worklist).routes(),
             *UsersApi(users).routes(),
             *RecordsApi(records).routes(),
-            *WaitingApi(holding, choosing, replaying, records).routes(),
+            *WaitingApi(holding, choosing, replaying, records, waiting).routes(),
+            *WhatWaitsApi(waiting).routes(),
             *ActivityApi(known_connections, activity).routes(),
             *StatusApi(status, health).routes(),
             *BackUpApi(BackUp(connections, rules, connections.vault, sections), now).routes(),

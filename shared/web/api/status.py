@@ -37,6 +37,15 @@ class ConnectionStatus(Shown):
     subscriptions: list[SubscriptionShown]
 
 
+class HourShown(Shown):
+    """The same for one hour that had any."""
+
+    starts_at: datetime | None
+    counted: int
+    p50: float | None
+    p95: float | None
+
+
 class FreshnessShown(Shown):
     """Seconds from signal to write, over the last 24 hours."""
 
@@ -48,6 +57,7 @@ class FreshnessShown(Shown):
     p50: float | None
     p95: float | None
     max: float | None
+    hours: list[HourShown]
 
 
 class CredentialShown(Shown):
@@ -123,6 +133,12 @@ def _freshness(figures: Freshness) -> FreshnessShown:
         p50=figures.p50,
         p95=figures.p95,
         max=figures.most,
+        hours=[
+            HourShown(
+                starts_at=utc(each.starts_at), counted=each.counted, p50=each.p50, p95=each.p95
+            )
+            for each in figures.hours
+        ],
     )
 
 

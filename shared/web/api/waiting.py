@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
-from shared.core.model import RecordType
-from shared.ports import Conflict, HeldUser, Hold
+from shared.core.model import ConnectionId, Link, RecordType
+from shared.ports import Conflict, Failure, HeldUser, Hold
 from shared.sync.choosing import Choosing
 from shared.sync.holding import Decided, Holding
 from shared.sync.records import Records
 from shared.sync.replaying import Replaying
+from shared.sync.what_waits import WhatWaits
 from shared.web.api.shapes import BmsId, Paged, Shown, Strict, Text, one_of, utc
 from shared.web.cursor import page_of
 from shared.web.http import Reply, json_reply
@@ -90,6 +91,7 @@ class ConflictShown(Shown):
     id: str
     connection_id: str
     user_id: str
+    display_name: str
     record_type: RecordType
     record_ids: list[int]
     reason: str
@@ -119,6 +121,7 @@ class FailureShown(Shown):
     id: str
     connection_id: str
     user_id: str | None
+    display_name: str
     at: datetime | None
     cause: str
     reason: str
@@ -153,6 +156,7 @@ class WaitingApi:
     choosing: Choosing
     replaying: Replaying
     records: Records
+    waiting: WhatWaits
 
     def routes(self) -> list[Route]:
         """Their rows in the table."""
@@ -275,8 +279,14 @@ class WaitingApi:
             if query.state is None or each.state == query.state
         ]
         items, cursor = page_of(found, query.limit, query.cursor)
+        links = self.waiting.links_of((each.connection_id, each.user_id) for each in items)
         return json_reply(
-            ConflictList(items=[_conflict(each) for each in items], next_cursor=cursor)
+            ConflictList(
+                items=[
+                    _conflict(each, links.get((each.connection_id, each.user_id))) for each in items
+                ],
+                next_cursor=cursor,
+            )
         )
 
     def resolve(self, call: Call) -> Reply:
@@ -288,25 +298,22 @@ class WaitingApi:
             create=choice.create,
             ignore=choice.ignore,
         )
-        return json_reply(_conflict(chosen))
+        links = self.waiting.links_of([(chosen.connection_id, chosen.user_id)])
+        return json_reply(_conflict(chosen, links.get((chosen.connection_id, chosen.user_id))))
 
     def failures(self, call: Call) -> Reply:
         """GET /api/failures."""
         query: OfConnection = call.query
         found = self.records.all_failures(query.connection_id or None)
         items, cursor = page_of(found, query.limit, query.cursor)
+        people = [(ConnectionId(each.connection_id), each.user_id) for each in items]
+        links = self.waiting.links_of(people)
         return json_reply(
             FailureList(
                 items=[
-                    FailureShown(
-                        id=each.id,
-                        connection_id=each.connection_id,
-                        user_id=each.user_id,
-                        at=utc(each.at),
-                        cause=each.cause,
-                        reason=each.sentence,
-                        next_step=each.next_step,
-                    )
+                    _failure(each, links.get((ConnectionId(each.connection_id), each.user_id)))
+                    if each.user_id
+                    else _failure(each, None)
                     for each in items
                 ],
                 next_cursor=cursor,
@@ -358,7 +365,20 @@ def _decided(decided: Decided) -> Reply:
     )
 
 
-def _conflict(conflict: Conflict) -> ConflictShown:
+def _failure(failure: Failure, link: Link | None) -> FailureShown:
+    return FailureShown(
+        id=failure.id,
+        connection_id=failure.connection_id,
+        user_id=failure.user_id,
+        display_name=link.display_name if link else "",
+        at=utc(failure.at),
+        cause=failure.cause,
+        reason=failure.sentence,
+        next_step=failure.next_step,
+    )
+
+
+def _conflict(conflict: Conflict, link: Link | None) -> ConflictShown:
     chosen: str | None = None
     if conflict.state == "resolved":
         chosen = "create" if conflict.create else "ignore" if conflict.ignore else None
@@ -367,6 +387,7 @@ def _conflict(conflict: Conflict) -> ConflictShown:
         id=conflict.id,
         connection_id=conflict.connection_id,
         user_id=conflict.user_id,
+        display_name=link.display_name if link else "",
         record_type=conflict.record_type,
         record_ids=list(conflict.record_ids),
         reason=conflict.reason,

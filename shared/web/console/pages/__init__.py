@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.ports import Now
 from shared.web.console.pages import (
     checks,
     connecting,
@@ -12,11 +13,13 @@ from shared.web.console.pages import (
     itglue,
     settings,
     syncs,
+    waiting,
 )
+from shared.web.console.pages.status import StatusPage
 from shared.web.console.visits import Page
 
 
-def all_pages() -> list[Page]:
+def all_pages(now: Now) -> list[Page]:
     """Every page of the console."""
     return [
         *home.pages(),
@@ -28,4 +31,6 @@ def all_pages() -> list[Page]:
         *syncs.pages(),
         *settings.pages(),
         *itglue.pages(),
+        *waiting.pages(),
+        *StatusPage(now).pages(),
     ]

@@ -1,0 +1,128 @@
+"""What waits for a person, at a glance, and what he needs to see to choose (R9, R20, R24, R26)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared.core.model import AccountId, ConnectionId, Link, RecordId, RecordType, UserId
+from shared.ports import Bms, Conflict, Links
+from shared.sync.choosing import Choosing
+from shared.sync.holding import Holding
+from shared.sync.records import Records
+from shared.sync.worklist import WorkOff
+
+_MOST_SHOWN = 20  # records of one conflict, since each of them is a call to BMS
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How much of each waits. `held`: the people in the open holds."""
+
+    holds: int
+    held: int
+    conflicts: int
+    failures: int
+    worklist: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One record that a person may choose. `gone`: BMS does not have it any more."""
+
+    record_id: RecordId
+    record_type: RecordType
+    name: str = ""
+    job_title: str = ""
+    account_id: AccountId | None = None
+    account_name: str = ""
+    addresses: tuple[str, ...] = ()
+    is_active: bool = False
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WhatWaits:
+    """The use case."""
+
+    holding: Holding
+    records: Records
+    choosing: Choosing
+    worklist: WorkOff
+    links: Links
+    bms: Bms
+
+    def counts(self) -> Waiting:
+        """How much waits, over all connections."""
+        holds = self.holding.listed(None, "open")
+        return Waiting(
+            holds=len(holds),
+            held=sum(
+                1 for hold in holds for one in self.holding.people(hold) if one.state == "waiting"
+            ),
+            conflicts=sum(1 for one in self.records.all_conflicts(None) if one.state == "open"),
+            failures=self.records.failures.count(),
+            worklist=len(self.worklist.open_items().items),
+        )
+
+    def links_of(
+        self, people: Iterable[tuple[ConnectionId, UserId | None]]
+    ) -> dict[tuple[ConnectionId, UserId], Link]:
+        """What is remembered of these users, for their names."""
+        users: dict[ConnectionId, set[UserId]] = {}
+        for connection_id, user_id in people:
+            if user_id is not None:
+                users.setdefault(connection_id, set()).add(user_id)
+        return {
+            (connection_id, user_id): link
+            for connection_id, wanted in users.items()
+            for user_id, link in self.links.get_many(connection_id, sorted(wanted)).items()
+        }
+
+    def conflict(self, conflict_id: str) -> tuple[Conflict, Link | None, tuple[Candidate, ...]]:
+        """A conflict with its user and the records as BMS shows them now.
+
+        One call to BMS for each contact, at most 20; employees come from one list.
+        """
+        conflict = self.choosing.get(conflict_id)
+        link = self.links.get(conflict.connection_id, conflict.user_id)
+        wanted = conflict.record_ids[:_MOST_SHOWN]
+        if conflict.record_type is RecordType.EMPLOYEE:
+            return conflict, link, self._employees(wanted)
+        names = {account.id: account.name for account in self.bms.accounts()}
+        return conflict, link, tuple(self._contact(one, names) for one in wanted)
+
+    def _contact(self, record_id: RecordId, names: dict[AccountId, str]) -> Candidate:
+        found = self.bms.contact(record_id)
+        if found is None:
+            return Candidate(record_id, RecordType.CONTACT, gone=True)
+        return Candidate(
+            record_id,
+            RecordType.CONTACT,
+            name=f"{found.first_name} {found.last_name}".strip(),
+            job_title=found.job_title,
+            account_id=found.account_id,
+            account_name=names.get(found.account_id, ""),
+            addresses=tuple(each.address for each in found.emails),
+            is_active=found.is_active,
+        )
+
+    def _employees(self, wanted: Iterable[RecordId]) -> tuple[Candidate, ...]:
+        known = {each.id: each for each in self.bms.employees()}
+        shown = []
+        for record_id in wanted:
+            found = known.get(record_id)
+            if found is None:
+                shown.append(Candidate(record_id, RecordType.EMPLOYEE, gone=True))
+                continue
+            shown.append(
+                Candidate(
+                    record_id,
+                    RecordType.EMPLOYEE,
+                    name=found.name,
+                    job_title=found.job_title,
+                    addresses=(found.email,) if found.email else (),
+                    is_active=found.is_active,
+                )
+            )
+        return tuple(shown)
