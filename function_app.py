@@ -118,7 +118,7 @@ async def sweep(msg: func.QueueMessage, context: func.Context) -> None:
     """One connection: read its delta queries, or compare everybody."""
     order = decode_sweep_order(_text(msg))
     lanes = app().lanes
-    lane = lanes.full_syncs if order.kind in ("full", "rules") else lanes.sweeps
+    lane = lanes.full_syncs if order.kind in ("full", "rules", "undo", "drift") else lanes.sweeps
     name = f"{order.kind} order"
     await _in(lane, context, lambda: app().sweep.handle(order), name, _text(msg), SWEEPS)
 

@@ -42,6 +42,7 @@ from shared.adapters.store_sweeps import (
     TableSweepState,
     TableWindows,
 )
+from shared.adapters.store_undo import TableUndoOutcomes
 from shared.adapters.tables import Storage
 from shared.adapters.vault import KeyVault
 from shared.config import Settings, read_settings
@@ -86,6 +87,9 @@ from shared.sync.seeking import Seeking
 from shared.sync.status import Health, ReadStatus
 from shared.sync.subscriptions import KeepSubscriptions
 from shared.sync.sweep import Sweep
+from shared.sync.undo_employees import UndoEmployees
+from shared.sync.undo_order import GatherUndo, OrderUndo
+from shared.sync.undoing import Undoing
 from shared.sync.users import Users
 from shared.sync.what_waits import WhatWaits
 from shared.sync.worklist import WorkOff
@@ -224,6 +228,46 @@ def build(settings: Settings) -> App:
         queues,
         now,
     )
+    employee_acting = EmployeeActing(
+        connections=connections,
+        links=links,
+        owners=owners,
+        log=activity,
+        worklist=worklist,
+        defaults=defaults,
+        bms_settings=bms_settings,
+        planning=planning,
+        choices=EmployeeChoices(links, owners, conflicts, worklist, planning, queues, now),
+        fresh=EmployeesByApi(bms, writer, worklist, now),
+        bulk=EmployeesByApi(bms.bulk(), writer.bulk(), worklist, now),
+        reports=reports,
+        holding=holding,
+        now=now,
+    )
+    undo_outcomes = TableUndoOutcomes(storage)
+    undoing = Undoing(
+        connections=connections,
+        links=links,
+        owners=owners,
+        log=activity,
+        queues=queues,
+        outcomes=undo_outcomes,
+        holding=holding,
+        finding=finding,
+        itglue=glue_queue,
+        employees=UndoEmployees(
+            employee_acting,
+            owners,
+            worklist,
+            defaults,
+            employee_acting.fresh,
+            employee_acting.bulk,
+            now,
+        ),
+        fresh=acting.fresh,
+        bulk=acting.bulk,
+        now=now,
+    )
     apply = Apply(
         connections=connections,
         rules=rules,
@@ -238,23 +282,9 @@ def build(settings: Settings) -> App:
         seeking=Seeking(links, owners, conflicts, reading, finding, queues, now),
         acting=acting,
         employees=GatherEmployees(connections, defaults, worklist, links, bms, bms.bulk(), now),
-        employee_acting=EmployeeActing(
-            connections=connections,
-            links=links,
-            owners=owners,
-            log=activity,
-            worklist=worklist,
-            defaults=defaults,
-            bms_settings=bms_settings,
-            planning=planning,
-            choices=EmployeeChoices(links, owners, conflicts, worklist, planning, queues, now),
-            fresh=EmployeesByApi(bms, writer, worklist, now),
-            bulk=EmployeesByApi(bms.bulk(), writer.bulk(), worklist, now),
-            reports=reports,
-            holding=holding,
-            now=now,
-        ),
+        employee_acting=employee_acting,
         work_off=work_off,
+        undoing=undoing,
         outcomes=Outcomes(connections, activity, runs, failures, queues, now),
         pacing=pacing,
         now=now,
@@ -312,6 +342,7 @@ def build(settings: Settings) -> App:
         queues=queues,
         full_sync=full_sync,
         subscriptions=subscriptions,
+        orders={"undo": GatherUndo(runs, activity, queues, now).run},
         new_id=new_run_id,
         now=now,
     )
@@ -368,6 +399,17 @@ def build(settings: Settings) -> App:
         ),
         health=Health(bms_settings, now),
         activity=activity,
+        undo=OrderUndo(
+            connections,
+            links,
+            runs,
+            activity,
+            undo_outcomes,
+            queues,
+            apply.handle,
+            now,
+            new_run_id,
+        ),
         known_connections=connections,
         schema=schema,
         now=now,

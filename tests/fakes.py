@@ -48,6 +48,7 @@ from shared.ports import (
     Part,
     SignedIn,
     SignInStart,
+    UndoOutcome,
 )
 
 T = TypeVar("T")
@@ -262,6 +263,7 @@ class FakeActivityLog:
         user_id: UserId | None = None,
         kind: str | None = None,
         since: datetime | None = None,
+        sync_id: SyncId | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> tuple[list[Activity], str | None]:
@@ -272,8 +274,39 @@ class FakeActivityLog:
             and user_id in (None, each.user_id)
             and kind in (None, each.kind)
             and (since is None or each.at >= since)
+            and sync_id in (None, each.sync_id)
         ]
         return _slice(found, limit, cursor)
+
+    def users_of(self, sync_id: SyncId, since: datetime) -> Iterator[Sequence[tuple[UserId, str]]]:
+        yield [
+            (each.user_id, each.id)
+            for each in self.held
+            if each.sync_id == sync_id and each.user_id
+        ]
+
+    def get_many(self, ids: Sequence[str]) -> Sequence[Activity]:
+        return [each for each in self.held if each.id in ids]
+
+    def mark_undone(self, ids: Sequence[str], by: SyncId) -> None:
+        self.held = [
+            replace(each, undone_by=each.undone_by or by) if each.id in ids else each
+            for each in self.held
+        ]
+
+
+@dataclass
+class FakeUndoOutcomes:
+    held: dict[tuple[SyncId, str], UndoOutcome] = field(default_factory=dict)
+
+    def put(self, run: SyncId, outcomes: Sequence[UndoOutcome]) -> None:
+        for each in outcomes:
+            self.held.setdefault((run, each.activity_id), each)
+
+    def list(
+        self, run: SyncId, *, limit: int, cursor: str | None = None
+    ) -> tuple[Sequence[UndoOutcome], str | None]:
+        return _slice([one for key, one in self.held.items() if key[0] == run], limit, cursor)
 
 
 @dataclass

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from shared.adapters.store_connections import stamp, when
+from shared.adapters.store_traces import trace_of, trace_text
 from shared.adapters.tables import Entity, Storage, Write, joined, pieces
 from shared.core.model import (
     Activity,
@@ -29,6 +30,7 @@ from shared.ports import Failure, Now, Part
 
 _END = 9_999_999_999_999  # milliseconds; the year 2286
 _FAR_DAY = 99_999_999
+_FEW_LINES = 12
 
 
 def backwards(at: datetime) -> str:
@@ -62,6 +64,7 @@ class TableActivityLog:
         user_id: UserId | None = None,
         kind: str | None = None,
         since: datetime | None = None,
+        sync_id: SyncId | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> tuple[list[Activity], str | None]:
@@ -71,6 +74,7 @@ class TableActivityLog:
             ("connectionId", connection_id),
             ("userId", user_id),
             ("kind", kind),
+            ("syncId", sync_id),
         ):
             if value:
                 clauses.append(f"{column} eq @{column}")
@@ -98,6 +102,53 @@ class TableActivityLog:
                 last = f"{entity['PartitionKey']}/{entity['RowKey']}"
         return found, None
 
+    def users_of(self, sync_id: SyncId, since: datetime) -> Iterator[Sequence[tuple[UserId, str]]]:
+        pages = self._table.pages(
+            "PartitionKey le @day and syncId eq @sync",
+            parameters={"day": day_key(since), "sync": sync_id},
+            select=["PartitionKey", "RowKey", "userId"],
+        )
+        for entities, _ in pages:
+            yield [
+                (UserId(entity["userId"]), _id(entity)) for entity in entities if entity["userId"]
+            ]
+
+    def get_many(self, ids: Sequence[str]) -> Sequence[Activity]:
+        return [_activity(entity) for entity in self._entities(ids)]
+
+    def mark_undone(self, ids: Sequence[str], by: SyncId) -> None:
+        by_day: dict[str, list[Write]] = {}
+        for entity in self._entities(ids):
+            if entity.get("undoneBy"):
+                continue
+            etag = str(entity.pop("etag"))
+            marked = Write({**entity, "undoneBy": by}, etag=etag)
+            by_day.setdefault(entity["PartitionKey"], []).append(marked)
+        for writes in by_day.values():
+            self._table.write_all(writes)
+
+    def _entities(self, ids: Sequence[str]) -> Iterator[Entity]:
+        by_day: dict[str, set[str]] = {}
+        for one in ids:
+            day, _, row = one.partition("-")
+            by_day.setdefault(day, set()).add(row)
+        for day, sought in by_day.items():
+            rows = sorted(sought)
+            # Neighbours, so that a query reads a small stretch of the day; the service takes at
+            # most 15 comparisons in a filter, three of which are the stretch itself.
+            for start in range(0, len(rows), _FEW_LINES):
+                some = rows[start : start + _FEW_LINES]
+                names = {f"r{index}": row for index, row in enumerate(some)}
+                either = " or ".join(f"RowKey eq @{name}" for name in names)
+                yield from self._table.query(
+                    f"PartitionKey eq @d and RowKey ge @lo and RowKey le @hi and ( {either} )",
+                    parameters={"d": day, "lo": some[0], "hi": some[-1], **names},
+                )
+
+
+def _id(entity: Entity) -> str:
+    return f"{entity['PartitionKey']}-{entity['RowKey']}"
+
 
 def _activity_entity(item: Activity) -> Entity:
     return {
@@ -119,6 +170,9 @@ def _activity_entity(item: Activity) -> Entity:
         "signalAt": stamp(item.signal_at),
         "upperBound": item.signal_is_upper_bound,
         "correlationId": item.correlation_id,
+        "syncId": item.sync_id or "",
+        "trace": trace_text(item.trace),
+        "undoneBy": item.undone_by,
     }
 
 
@@ -139,7 +193,10 @@ def _activity(entity: Entity) -> Activity:
         signal_at=when(entity["signalAt"]),
         signal_is_upper_bound=bool(entity["upperBound"]),
         correlation_id=entity.get("correlationId", ""),
-        id=f"{entity['PartitionKey']}-{entity['RowKey']}",
+        sync_id=SyncId(entity["syncId"]) if entity.get("syncId") else None,
+        trace=trace_of(entity.get("trace", "")),
+        undone_by=entity.get("undoneBy", ""),
+        id=_id(entity),
     )
 
 
@@ -278,6 +335,7 @@ def _run_entity(run: SyncRun) -> Entity:
         "attempt": "",
         "done": run.done,
         "failed": run.failed,
+        "undoes": run.undoes,
     }
 
 
@@ -295,6 +353,7 @@ def _run(entity: Entity) -> SyncRun:
         done=int(entity["done"]),
         failed=int(entity["failed"]),
         all_read=int(entity.get("parts", -1)) >= 0,
+        undoes=entity.get("undoes", ""),
     )
 
 

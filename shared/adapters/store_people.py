@@ -8,6 +8,7 @@ over all connections, since two tenants may name the same BMS record (R9).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -32,6 +33,10 @@ from shared.ports import Owner
 
 # Up to here single look-ups in parallel are cheaper than reading the range in between.
 _FEW = 12
+# No table query looks for a word in the middle of a text, so a search reads links one by one. It
+# ends after so many, with a cursor, before a person or the platform loses patience.
+LOOKED_AT_ONCE = 10_000
+_OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGEST = (
     "RowKey",
     "state",
@@ -61,7 +66,7 @@ class TableLinks:
 
     def get(self, connection_id: ConnectionId, user_id: UserId) -> Link | None:
         entity = self._table.get(connection_id, user_id)
-        return _link(entity) if entity else None
+        return link_of(entity) if entity else None
 
     def get_many(
         self, connection_id: ConnectionId, user_ids: Sequence[UserId]
@@ -73,7 +78,7 @@ class TableLinks:
             found = list(self._pool.map(lambda user: self._table.get(connection_id, user), wanted))
         else:
             return self._range(connection_id, wanted)
-        return {UserId(entity["RowKey"]): _link(entity) for entity in found if entity}
+        return {UserId(entity["RowKey"]): link_of(entity) for entity in found if entity}
 
     def _range(self, connection_id: ConnectionId, wanted: list[UserId]) -> dict[UserId, Link]:
         # Chunks of neighbours: each is one range query over a small stretch of the partition. The
@@ -88,7 +93,7 @@ class TableLinks:
                 f"PartitionKey eq @p and RowKey ge @lo and RowKey le @hi and ( {either} )",
                 parameters={"p": connection_id, "lo": chunk[0], "hi": chunk[-1], **names},
             )
-            return [_link(entity) for entity in entities if entity["RowKey"] in sought]
+            return [link_of(entity) for entity in entities if entity["RowKey"] in sought]
 
         return {link.user_id: link for links in self._pool.map(read, chunks) for link in links}
 
@@ -97,13 +102,13 @@ class TableLinks:
             "PartitionKey eq @p", parameters={"p": connection_id}, select=_DIGEST
         )
         for entities, _ in pages:
-            yield [_link({"PartitionKey": connection_id, **entity}) for entity in entities]
+            yield [link_of({"PartitionKey": connection_id, **entity}) for entity in entities]
 
     def employees(self, connection_id: ConnectionId) -> list[Link]:
         found = self._table.query(
             "PartitionKey eq @p and recordType eq 'employee'", parameters={"p": connection_id}
         )
-        return [_link(entity) for entity in found]
+        return [link_of(entity) for entity in found]
 
     def count_active(self, connection_id: ConnectionId) -> int:
         found = self._table.query(
@@ -124,26 +129,34 @@ class TableLinks:
     ) -> tuple[list[Link], str | None]:
         query = "PartitionKey eq @p"
         parameters: dict[str, str] = {"p": connection_id}
+        sought = (text or "").strip().casefold()
+        if _OBJECT_ID.fullmatch(sought):  # one read, however many links there are
+            query += " and RowKey eq @id"
+            parameters["id"] = sought
         if state:
             query += " and state eq @s"
             parameters["s"] = state
         if cursor:
             query += " and RowKey gt @after"
             parameters["after"] = cursor
-        sought = (text or "").casefold()
         found: list[Link] = []
+        looked_at, last = 0, ""
         for entities, _ in self._table.pages(query, parameters=parameters):
+            if looked_at >= LOOKED_AT_ONCE:
+                return found, last
             for entity in entities:
-                link = _link(entity)
+                link = link_of(entity)
                 if sought and not _mentions(link, sought):
                     continue
                 if len(found) == limit:
                     return found, found[-1].user_id
                 found.append(link)
+            looked_at += len(entities)
+            last = str(entities[-1]["RowKey"]) if entities else last
         return found, None
 
     def save(self, links: Sequence[Link]) -> dict[UserId, Link]:
-        done = self._table.write_all([Write(_link_entity(link), etag=link.etag) for link in links])
+        done = self._table.write_all([Write(link_entity(link), etag=link.etag) for link in links])
         return {
             links[index].user_id: replace(links[index], etag=etag) for index, etag in done.items()
         }
@@ -175,7 +188,8 @@ def _optional(entity: Entity, name: str) -> int | None:
     return None if value is None or int(value) < 0 else int(value)
 
 
-def _link_entity(link: Link) -> Entity:
+def link_entity(link: Link) -> Entity:
+    """A link as an entity."""
     entity: dict[str, Any] = {
         "PartitionKey": link.connection_id,
         "RowKey": link.user_id,
@@ -212,7 +226,8 @@ def _link_entity(link: Link) -> Entity:
     return entity
 
 
-def _link(entity: Entity) -> Link:
+def link_of(entity: Entity) -> Link:
+    """The inverse of `link_entity`."""
     record, account = _optional(entity, "recordId"), _optional(entity, "accountId")
     rule_account, location = _optional(entity, "ruleAccountId"), _optional(entity, "locationId")
     old = _optional(entity, "oldRecordId")

@@ -27,7 +27,7 @@ from shared.core.decision import (
 )
 from shared.core.employee_fields import WantedEmployee, entra_part
 from shared.core.fields import WantedContact
-from shared.core.model import Link, LinkState, MappingRule, RecordId, RecordType
+from shared.core.model import HoldMark, Link, LinkState, MappingRule, RecordId, RecordType
 from shared.core.rules import Placement
 from shared.core.worklist import ItemKind, basis_of, kind_of
 
@@ -208,6 +208,8 @@ def makes_item_void(step: AnyStep, link: Link) -> bool:
     kind = kind_of(link.task)
     if kind is None or isinstance(step, Wait | EmployeeStep):
         return False
+    if link.hold is HoldMark.REFUSED and takes_out(step) is not None:
+        return False  # nothing will come of the step
     if isinstance(step, Nothing) and step.reason == ON_WORKLIST:
         return False
     if kind is ItemKind.DEACTIVATE:

@@ -21,6 +21,7 @@ from shared.core.model import (
 )
 from shared.core.phones import EntryStep, PhoneBook
 
+INACTIVE = "IsActive"  # in a link's `written`: "no" where a person's undo left it inactive
 LONGEST = 100  # names and titles; BMS's own limits are not published (R11)
 
 
@@ -65,6 +66,11 @@ class ContactChanges:
     def nothing(self) -> bool:
         """R14."""
         return not (self.fields or self.emails or self.phones)
+
+    @property
+    def added_emails(self) -> tuple[str, ...]:
+        """Addresses that the record did not have before."""
+        return tuple(step.value for step in self.emails if step.operation == "add")
 
 
 def wanted_contact(user: EntraUser, email_source: str) -> WantedContact:
@@ -145,12 +151,12 @@ def contact_changes(
                 after[name] = value
                 if value != current:
                     fields[name] = value
-                    shown.append(FieldChange(_SHOWN[name], current, value))
+                    shown.append(FieldChange(SHOWN[name], current, value))
             elif current and written.get(name) == current:
                 # Entra's value went away, and what BMS holds is ours: take it back (R13).
                 after[name] = ""
                 fields[name] = None
-                shown.append(FieldChange(_SHOWN[name], current, ""))
+                shown.append(FieldChange(SHOWN[name], current, ""))
             else:
                 after.pop(name, None)
         emails = _email_steps(record, wanted.email, types, shown)
@@ -162,9 +168,9 @@ def contact_changes(
         ):
             if type_id is None:
                 if value:
-                    notes.append(f"the {_SHOWN[name]} was left out: its phone type is not known")
+                    notes.append(f"the {SHOWN[name]} was left out: its phone type is not known")
                 continue
-            phones.want(_SHOWN[name], value, type_id, ours=written.get(name, ""))
+            phones.want(SHOWN[name], value, type_id, ours=written.get(name, ""))
             if value:
                 after[name] = value
             else:
@@ -173,13 +179,15 @@ def contact_changes(
         shown.extend(phones.shown)
         notes.extend(phones.notes)
 
-    if activate and not record.is_active:
-        fields["IsActive"] = True
-        shown.append(FieldChange("active", "no", "yes"))
+    if activate:
+        after.pop(INACTIVE, None)
+        if not record.is_active:
+            fields["IsActive"] = True
+            shown.append(FieldChange("active", "no", "yes"))
     return ContactChanges(fields, emails, phone_steps, after, tuple(shown), tuple(notes))
 
 
-_SHOWN = {
+SHOWN = {
     "FirstName": "first name",
     "LastName": "last name",
     "JobTitle": "job title",

@@ -45,6 +45,7 @@ class UserDelta:
     together: int = 0  # leavers that were read together, over all messages of a run (R20)
     membership: bool = False  # the signal was about a group, which may lag behind (graph.md 3.7)
     revived: int = 0  # how often it came back from the poison queue
+    lines: tuple[str, ...] = ()  # of the activity, to be undone: nothing is decided then
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class SweepOrder:
 
     kind "sweep": read the delta queries. "full": compare everybody (with `sync`). "rules": the same
     after an edit, if the rules were last edited at `stamp`. "subscriptions": keep them (R31).
+    "undo": gather what the sync `undoes` wrote, to be undone by the run `sync`. "drift": compare
+    the links with what BMS holds.
     """
 
     connection_id: ConnectionId
@@ -64,6 +67,7 @@ class SweepOrder:
     looks: int = 0
     tries: int = 0
     revived: int = 0  # how often it came back from the poison queue
+    undoes: SyncId | None = None
 
 
 def encode_user_delta(delta: UserDelta) -> str:
@@ -87,6 +91,7 @@ def encode_user_delta(delta: UserDelta) -> str:
         ("m", delta.membership),
         ("r", delta.revived),
         ("tg", delta.together),
+        ("un", delta.lines),
     ):
         if value:
             body[key] = value
@@ -112,6 +117,7 @@ def decode_user_delta(text: str) -> UserDelta:
             membership=bool(body.get("m", False)),
             revived=int(body.get("r", 0)),
             together=int(body.get("tg", 0)),
+            lines=tuple(str(line) for line in body.get("un", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableMessage("not a user delta") from error
@@ -134,6 +140,8 @@ def encode_sweep_order(order: SweepOrder) -> str:
         body["t"] = order.tries
     if order.revived:
         body["r"] = order.revived
+    if order.undoes:
+        body["un"] = order.undoes
     return json.dumps(body, separators=(",", ":"))
 
 
@@ -151,6 +159,7 @@ def decode_sweep_order(text: str) -> SweepOrder:
             looks=int(body.get("l", 0)),
             tries=int(body.get("t", 0)),
             revived=int(body.get("r", 0)),
+            undoes=SyncId(body["un"]) if body.get("un") else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableMessage("not a sweep order") from error

@@ -249,6 +249,8 @@ class Contact:
     is_active: bool
     emails: tuple[ContactEmail, ...] = ()
     phones: tuple[ContactPhone, ...] = ()
+    modified_at: datetime | None = field(default=None, compare=False)
+    modified_by: int | None = field(default=None, compare=False)  # the id of a user of BMS
 
 
 class LinkState(StrEnum):
@@ -338,13 +340,29 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """What a decision that wrote leaves behind, so that a person can undo it.
+
+    `before` is the link that it rested on. `left` are the changes at the record that the user left
+    by it, where they are not told by `before`.
+    """
+
+    before: Link
+    record_type: RecordType = RecordType.CONTACT  # of the record that the line is about
+    created: bool = False  # it made that record
+    added: tuple[str, ...] = ()  # e-mail addresses that the record did not have before
+    removed: tuple[str, ...] = ()  # and those that it no longer has
+    left: tuple[FieldChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Activity:
     """One line of the log that a technician reads."""
 
     at: datetime
     connection_id: ConnectionId
     # create, merge, update, move, deactivate, reactivate, keep, skip, conflict, hold, worklist,
-    # failure, note
+    # failure, note, undo
     kind: str
     reason: str
     origin: str
@@ -357,6 +375,9 @@ class Activity:
     signal_at: datetime | None = None
     signal_is_upper_bound: bool = False
     correlation_id: str = ""  # of the trace from the signal to the write
+    sync_id: SyncId | None = None  # the sync that it belongs to
+    trace: Trace | None = None  # where it wrote to BMS
+    undone_by: str = ""  # the sync of kind "undo" that took it back
     id: str = ""
 
     @property
@@ -373,7 +394,7 @@ class SyncRun:
 
     id: SyncId
     connection_id: ConnectionId
-    kind: str  # "full" | "rules" | "sweep"
+    kind: str  # "full" | "rules" | "sweep" | "undo"
     state: str  # queued | running | waiting | done | failed
     requested_at: datetime
     reason: str = ""
@@ -385,6 +406,7 @@ class SyncRun:
     waiting_for_budget: int = 0
     expected_finish: datetime | None = None
     all_read: bool = False  # what is left is in the queues
+    undoes: str = ""  # of an undo: the id of the sync, or of the line of the activity
 
     @property
     def wants_reading(self) -> bool:

@@ -145,9 +145,9 @@ def closed(link: Link, item: Item, record_id: RecordId | None) -> Link:
 
     A contact who became an employee leaves his contact behind, to be deactivated next (R18).
     """
-    done = replace(
-        link, task="", reason=item.reason, hold=HoldMark.NONE, in_conflict=False, claim=None
-    )
+    # A refusal holds on: what was typed may just be what an undo has put back (R20).
+    hold = link.hold if link.hold is HoldMark.REFUSED else HoldMark.NONE
+    done = replace(link, task="", reason=item.reason, hold=hold, in_conflict=False, claim=None)
     if item.kind is ItemKind.DEACTIVATE:
         if link.record_type is RecordType.EMPLOYEE and link.record_id == item.record_id:
             return replace(done, state=LinkState.INACTIVE, fingerprint="")

@@ -47,6 +47,7 @@ from shared.ports.memory import (
     Windows,
 )
 from shared.ports.people import AddressEntry, AddressIndex, Known, Links, Owner, Owners
+from shared.ports.undo import UndoOutcome, UndoOutcomes
 from shared.ports.vault import (
     BMS_PASSWORD,
     ITGLUE_KEY,
@@ -120,6 +121,8 @@ __all__ = [
     "SignInStart",
     "SignedIn",
     "SweepState",
+    "UndoOutcome",
+    "UndoOutcomes",
     "Vault",
     "Window",
     "Windows",

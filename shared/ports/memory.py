@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -70,10 +70,20 @@ class ActivityLog(Protocol):
         user_id: UserId | None = None,
         kind: str | None = None,
         since: datetime | None = None,
+        sync_id: SyncId | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> tuple[list[Activity], str | None]:
         """Newest first, with the next page's cursor. BadInput for a cursor that is not ours."""
+
+    def users_of(self, sync_id: SyncId, since: datetime) -> Iterator[Sequence[tuple[UserId, str]]]:
+        """Of every line of a sync that began then: whose it is, and its id; page by page."""
+
+    def get_many(self, ids: Sequence[str]) -> Sequence[Activity]:
+        """These lines, in any order; one that is not there is left out."""
+
+    def mark_undone(self, ids: Sequence[str], by: SyncId) -> None:
+        """Note on these lines which run took them back, unless one did before."""
 
 
 @dataclass(frozen=True, slots=True)

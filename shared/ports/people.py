@@ -57,7 +57,9 @@ class Links(Protocol):
     ) -> tuple[list[Link], str | None]:
         """Links ordered by user id, with the next page's cursor; BadInput for a foreign cursor.
 
-        `text` is looked for, ignoring case, in user id, UPN, display name, address and record id.
+        `text` is looked for, ignoring case, in user id, UPN, display name, address and record id; a
+        whole object id is read directly. A search may end early: with fewer links than asked for,
+        or none, and a cursor by which it goes on.
         """
 
 

@@ -27,6 +27,7 @@ from shared.core.model import (
     Origin,
     RecordId,
     RecordType,
+    Trace,
     UserId,
 )
 from shared.errors import Limited, PersonMustAct, Rejected, SyncError, TryLater, Uncertain
@@ -244,7 +245,12 @@ class Acting:
             if done.kind == "unchanged":
                 work.told[user] = Told("nothing", "is up to date")
             else:
-                work.tell(user, done.kind, done.reason, done.link, done.changes, done.notes)
+                trace = Trace(
+                    replace(job.link, claim=None),
+                    created=done.created,
+                    added=done.added,
+                )
+                work.tell(user, done.kind, done.reason, done.link, done.changes, done.notes, trace)
             if done.unfinished:
                 work.later[user] = TryLater("a second call to BMS is still to be made")
         if owned:

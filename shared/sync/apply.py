@@ -67,6 +67,7 @@ from shared.sync.holding_back import HoldingBack
 from shared.sync.outcomes import Outcomes
 from shared.sync.pacing import Pacing
 from shared.sync.seeking import Seeking
+from shared.sync.undoing import Undoing
 from shared.sync.work import LOOK_AGAIN, PARKED, Told, Work, wait_for_lock
 from shared.sync.worklist import WorkOff
 
@@ -93,6 +94,7 @@ class Apply:
     employees: GatherEmployees
     employee_acting: EmployeeActing
     work_off: WorkOff
+    undoing: Undoing
     outcomes: Outcomes
     pacing: Pacing
     now: Now
@@ -143,9 +145,13 @@ class Apply:
             directory=self.directories.open(connection),
             until=self.now() + (_FRESH_SLICE if queue == FRESH else _BULK_SLICE),
             now=self.now,
+            began=self.now(),
         )
 
     def _run(self, work: Work) -> None:
+        if work.delta.lines:
+            self.undoing.run(work)
+            return
         looks = self._gather(work)
         decided = self.employees.withdraw(work, self._decide(work, looks))
         steps = self.holding_back.of(work, self._still_theirs(work, decided))

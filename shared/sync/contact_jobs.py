@@ -26,6 +26,7 @@ from shared.core.model import (
     RecordType,
 )
 from shared.core.phones import EntryStep
+from shared.core.undo import PutBack
 from shared.errors import DecideAgain, Rejected, TryLater
 from shared.ports import AddressEntry, Bms, EntryChange, NewContact, Owner
 
@@ -108,6 +109,7 @@ class Done:
     notes: tuple[str, ...] = ()
     record: Contact | None = None  # as BMS holds it now, where its addresses matter to the index
     created: bool = False
+    added: tuple[str, ...] = ()  # e-mail addresses that the record did not have before
 
     @property
     def unfinished(self) -> bool:
@@ -298,7 +300,7 @@ class ContactJobs:
             activate=True,
             set_location=job.rule.location_id if moves_in else None,
         )
-        notes = self._send(job.record_id, changes, before_write)
+        notes = self.send(job.record_id, changes, before_write)
         if job.elsewhere:
             notes.append(f"the record was found in account {record.account_id} and stays there")
         if not record.is_active:
@@ -321,7 +323,10 @@ class ContactJobs:
         link, moved = self._take_out_old(link, before_write)
         kind = "merge" if stays else "move"
         shown = _after(record, job.wanted)
-        return Done(link, kind, job.reason, changes.shown, (*notes, *moved), shown)
+        all_notes = (*notes, *moved)
+        return Done(
+            link, kind, job.reason, changes.shown, all_notes, shown, added=changes.added_emails
+        )
 
     def _change(self, job: Change, before_write: BeforeWrite) -> Done:
         record = self._read(job.record_id)
@@ -334,7 +339,7 @@ class ContactJobs:
             set_location=job.set_location,
             location_only=job.location_only,
         )
-        notes = self._send(job.record_id, changes, before_write)
+        notes = self.send(job.record_id, changes, before_write)
         link = replace(
             job.link,
             state=LinkState.ACTIVE,
@@ -356,7 +361,10 @@ class ContactJobs:
             kind = "update" if changes.shown or moved else "unchanged"
         known_otherwise = bool(changes.emails) or "IsActive" in changes.fields
         shown = _after(record, job.wanted) if known_otherwise else None
-        return Done(link, kind, job.reason, changes.shown, tuple(notes), shown)
+        all_notes = tuple(notes)
+        return Done(
+            link, kind, job.reason, changes.shown, all_notes, shown, added=changes.added_emails
+        )
 
     def _read(self, record_id: RecordId) -> Contact:
         record = self.bms.contact(record_id)
@@ -364,9 +372,10 @@ class ContactJobs:
             raise RecordGone(record_id)
         return record
 
-    def _send(
-        self, record_id: RecordId, changes: ContactChanges, before_write: BeforeWrite
+    def send(
+        self, record_id: RecordId, changes: ContactChanges | PutBack, before_write: BeforeWrite
     ) -> list[str]:
+        """Write what differs; answers notes on what BMS refused and what may stay."""
         notes = list(changes.notes)
         if changes.nothing:
             return notes
@@ -374,7 +383,12 @@ class ContactJobs:
         # Entries first: should one be refused, the person is still shown as he was.
         for step in changes.emails:
             before_write()
-            self.bms.change_emails(record_id, [_entry(step)])
+            try:
+                self.bms.change_emails(record_id, [_entry(step)])
+            except Rejected:
+                if step.must:
+                    raise
+                notes.append("BMS refused to remove the added e-mail address: it stays")
         for step in changes.phones:
             before_write()
             try:

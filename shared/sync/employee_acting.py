@@ -21,6 +21,7 @@ from shared.core.model import (
     LinkState,
     RecordId,
     RecordType,
+    Trace,
     UserId,
 )
 from shared.core.worklist import ItemKind, closed, done_kind, field_changes, told_sources
@@ -373,7 +374,11 @@ class EmployeeActing:
         item = one.plan.item
         changes = field_changes(item) if item is not None else ()
         notes = (*one.notes, *(told_sources(item) if item is not None else ()))
-        work.tell(one.plan.user_id, one.kind, one.reason, one.link, changes, notes)
+        wrote = one.finished and item is not None
+        before = replace(one.plan.link, claim=None)
+        created = item is not None and item.kind is ItemKind.CREATE
+        trace = Trace(before, RecordType.EMPLOYEE, created) if wrote else None
+        work.tell(one.plan.user_id, one.kind, one.reason, one.link, changes, notes, trace)
 
     def _settle(self, work: Work, one: _Done) -> None:
         before, after, user = one.plan.link, one.link, one.plan.user_id

@@ -100,6 +100,17 @@ class Holding:
         """Nothing about these users waits any more: they are in scope again, or kept."""
         self._show(connection_id, dict.fromkeys(users, "back"))
 
+    def kept(self, connection_id: ConnectionId, people: Sequence[HeldUser]) -> Hold:
+        """List those whom a person's undo keeps, so that they can be decided again (R20)."""
+        for _ in range(_TRIES):
+            now = self.now()
+            number = 1 + max(map(_number, self.holds.list(connection_id=connection_id)), default=0)
+            hold = Hold(f"{connection_id}-{number}", connection_id, now, now + LIFE, "decided")
+            if self.holds.add(hold):
+                self.holds.put_people(hold, people)
+                return hold
+        raise TryLater("Holds of this connection are being raised by others just now.")
+
     # --- a person decides ----------------------------------------------------------------------
 
     def approve(self, hold_id: str, users: Sequence[str] | None) -> Decided:

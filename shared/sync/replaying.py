@@ -58,7 +58,8 @@ def _as_new(failure: Failure) -> str:
     try:
         if failure.queue == SWEEPS:
             order = decode_sweep_order(failure.message)
-            if order.sync is not None:  # that run has ended: a replay is a run of its own
+            if order.sync is not None and order.undoes is None:
+                # That run has ended: a replay is a run of its own.
                 order = replace(order, kind="full", sync=None, stamp=None)
             return encode_sweep_order(replace(order, tries=0, looks=0, revived=0))
         if failure.queue == ITGLUE:

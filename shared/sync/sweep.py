@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -92,6 +93,7 @@ class Sweep:
     queues: Queues
     full_sync: FullSync
     subscriptions: KeepSubscriptions
+    orders: Mapping[str, Callable[[SweepOrder], None]]  # of other use cases, by kind
     new_id: NewId
     now: Now
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -192,6 +194,8 @@ class Sweep:
             case "subscriptions":
                 # A lifecycle event carries its time; it wants a fresh token at once (R31).
                 self.subscriptions.keep(connection.id, urged=order.signal_at is not None)
+            case kind if kind in self.orders:
+                self.orders[kind](order)
             case _:
                 self._one_at_a_time(connection, order)
 

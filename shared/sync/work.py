@@ -18,6 +18,7 @@ from shared.core.model import (
     LinkState,
     MappingRule,
     Origin,
+    Trace,
     UserId,
 )
 from shared.errors import PersonMustAct, SyncError, TryLater
@@ -63,6 +64,7 @@ class Work:
     directory: Directory
     until: datetime
     now: Now
+    began: datetime
     told: dict[UserId, Told] = field(default_factory=dict)
     later: dict[UserId, SyncError] = field(default_factory=dict)
     rest: list[UserId] = field(default_factory=list)  # no time left in this invocation
@@ -126,8 +128,9 @@ class Work:
         link: Link | None,
         changes: tuple[FieldChange, ...] = (),
         notes: tuple[str, ...] = (),
+        trace: Trace | None = None,
     ) -> None:
-        """Add a line to the activity."""
+        """Add a line to the activity; `trace` where BMS was written."""
         entra = self.users.get(user)
         activity = Activity(
             at=self.now(),
@@ -144,6 +147,8 @@ class Work:
             signal_at=self.delta.signal_at,
             signal_is_upper_bound=self.delta.upper_bound,
             correlation_id=correlation_id(),
+            sync_id=self.delta.sync,
+            trace=trace,
         )
         self.activities.append(activity)
         self.told[user] = Told(kind, reason, activity)

@@ -24,6 +24,7 @@ from shared.core.model import (
     Origin,
     RecordId,
     RecordType,
+    Trace,
     UserId,
 )
 from shared.core.worklist import (
@@ -265,7 +266,10 @@ class WorkOff:
         was_contact = link.record_type is RecordType.CONTACT and link.record_id is not None
         if item.kind is not ItemKind.DEACTIVATE and was_contact and link.record_id is not None:
             self.owners.release(RecordType.CONTACT, link.record_id, me)
-        self.log.add([self._activity(item, after, done_kind(item, link), f"{item.reason}; {how}")])
+        created = item.kind is ItemKind.CREATE
+        trace = Trace(replace(link, task="", claim=None), RecordType.EMPLOYEE, created)
+        told = self._activity(item, after, done_kind(item, link), f"{item.reason}; {how}")
+        self.log.add([replace(told, trace=trace)])
         if item.kind is not ItemKind.DEACTIVATE:
             # What is left of a move, or was typed in another way, is decided now.
             self._decide_again(item)

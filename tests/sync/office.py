@@ -143,6 +143,7 @@ class Office:
             queues=self.queues,
             full_sync=full,
             subscriptions=cast(KeepSubscriptions, None),
+            orders={},
             new_id=counted("run"),
             now=self.clock,
         )

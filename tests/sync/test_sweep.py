@@ -76,6 +76,7 @@ class Room:
             queues=self.queues,
             full_sync=cast(FullSync, self.full),
             subscriptions=cast(KeepSubscriptions, None),
+            orders={},
             new_id=counted("run"),
             now=self.clock,
         )

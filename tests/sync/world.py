@@ -27,9 +27,10 @@ from shared.adapters.store_connections import TableConnections, TableRules
 from shared.adapters.store_decisions import TableConflicts, TableHolds
 from shared.adapters.store_employees import TableEmployeeDefaults, TableWorklist
 from shared.adapters.store_index import TableAddressIndex
-from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns
+from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns, backwards
 from shared.adapters.store_people import TableLinks, TableOwners
 from shared.adapters.store_sweeps import TableSweepState, TableWindows
+from shared.adapters.store_undo import TableUndoOutcomes
 from shared.core.messages import (
     SweepOrder,
     UserDelta,
@@ -71,6 +72,9 @@ from shared.sync.outcomes import Outcomes
 from shared.sync.pacing import Pacing
 from shared.sync.reports import Reports
 from shared.sync.seeking import Seeking
+from shared.sync.undo_employees import UndoEmployees
+from shared.sync.undo_order import GatherUndo, OrderUndo
+from shared.sync.undoing import Undoing
 from shared.sync.worklist import WorkOff
 from tests.builders import CONNECTION, a_connection, a_group, a_group_id, a_rule, a_user
 from tests.fakes import (
@@ -257,6 +261,24 @@ class Worker:
             now=clock,
         )
         hands = Hands(ContactJobs(self.bms), world.pool)
+        self.outcomes = tapped("outcomes", TableUndoOutcomes(storage))
+        undoing = Undoing(
+            connections=self.connections,
+            links=self.links,
+            owners=self.owners,
+            log=self.log,
+            queues=self.queues,
+            outcomes=self.outcomes,
+            holding=self.holding,
+            finding=finding,
+            itglue=self.itglue,
+            employees=UndoEmployees(
+                employee_acting, self.owners, self.worklist, self.defaults, by_api, by_api, clock
+            ),
+            fresh=hands,
+            bulk=hands,
+            now=clock,
+        )
         self.apply = Apply(
             connections=self.connections,
             rules=self.rules,
@@ -298,12 +320,25 @@ class Worker:
             ),
             employee_acting=employee_acting,
             work_off=self.work_off,
+            undoing=undoing,
             outcomes=Outcomes(
                 self.connections, self.log, self.runs, self.failures, self.queues, clock
             ),
             pacing=Pacing(budget, clock),
             now=clock,
         )
+        self.undo = OrderUndo(
+            connections=self.connections,
+            links=self.links,
+            runs=self.runs,
+            log=self.log,
+            outcomes=self.outcomes,
+            queues=self.queues,
+            handle_now=self.apply.handle,
+            now=clock,
+            new_id=lambda: backwards(clock()),
+        )
+        self.gather_undo = GatherUndo(self.runs, self.log, self.queues, clock)
         self.full_sync = FullSync(
             connections=self.connections,
             rules=self.rules,
@@ -320,7 +355,9 @@ class Worker:
         """As the triggers do."""
         if queue == SWEEPS:
             order = decode_sweep_order(text)
-            if order.sync is not None:
+            if order.undoes is not None:
+                self.gather_undo.run(order)
+            elif order.sync is not None:
                 self.full_sync.run(order, order.sync, Origin.FULL)
             return
         self.apply.handle(decode_user_delta(text), queue)

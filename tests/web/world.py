@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from shared.config import Settings, StorageSettings
+from shared.core.messages import UserDelta
 from shared.core.model import (
     BmsSettings,
     Connection,
@@ -39,6 +40,7 @@ from shared.sync.records import Records
 from shared.sync.replaying import Replaying
 from shared.sync.reports import Reports
 from shared.sync.status import Health, ReadStatus
+from shared.sync.undo_order import OrderUndo
 from shared.sync.users import Users
 from shared.sync.what_waits import WhatWaits
 from shared.sync.work import Told
@@ -63,6 +65,7 @@ from tests.fakes import (
     FakeSignIn,
     FakeSubscriptions,
     FakeSweepState,
+    FakeUndoOutcomes,
     FakeVault,
     counted,
 )
@@ -186,6 +189,8 @@ class World:
     writer: FakeEmployeeWriter = field(default_factory=FakeEmployeeWriter)
     subscriptions: FakeSubscriptions = field(default_factory=FakeSubscriptions)
     sync_one: FakeSyncOne = field(default_factory=FakeSyncOne)
+    undo_outcomes: FakeUndoOutcomes = field(default_factory=FakeUndoOutcomes)
+    undone_now: list[UserDelta] = field(default_factory=list)
     schema: FakeSchema = field(default_factory=FakeSchema)
 
     def __post_init__(self) -> None:
@@ -316,6 +321,17 @@ class World:
             ),
             health=self.health,
             activity=self.activity,
+            undo=OrderUndo(
+                self.connections,
+                self.links,
+                self.runs,
+                self.activity,
+                self.undo_outcomes,
+                self.queues,
+                lambda delta, _: self.undone_now.append(delta),
+                self.clock,
+                counted("u"),
+            ),
             known_connections=self.connections,
             schema=self.schema,
             now=self.clock,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from shared.core.model import Activity, ConnectionId, UserId
+from shared.core.model import Activity, ConnectionId, SyncId, UserId
 from shared.ports import ActivityLog, Connections
 from shared.sync.connections import existing
 from shared.web.api.shapes import Paged, Shown, Text, utc
@@ -25,6 +25,7 @@ class ActivityQuery(Paged):
     user_id: Text | None = None
     kind: Kind | None = None
     since: datetime | None = None
+    sync_id: Text | None = None
 
 
 class FieldChangeShown(Shown):
@@ -38,7 +39,8 @@ class FieldChangeShown(Shown):
 class ActivityShown(Shown):
     """One line. `seconds`: first signal to write; `upperBound`: at most so many.
 
-    `correlationId` is the trace's, which the app's log lines name too.
+    `correlationId` is the trace's, which the app's log lines name too. `undoable`: it wrote, and
+    nobody took it back; `undoneBy`: the sync of kind "undo" that did.
     """
 
     id: str
@@ -57,6 +59,9 @@ class ActivityShown(Shown):
     seconds: float | None
     upper_bound: bool
     correlation_id: str
+    sync_id: str | None
+    undoable: bool
+    undone_by: str | None
 
 
 class ActivityList(Shown):
@@ -89,6 +94,9 @@ def shown(activity: Activity) -> ActivityShown:
         seconds=None if seconds is None else round(seconds, 3),
         upper_bound=activity.signal_is_upper_bound,
         correlation_id=activity.correlation_id,
+        sync_id=activity.sync_id,
+        undoable=activity.trace is not None and not activity.undone_by,
+        undone_by=activity.undone_by or None,
     )
 
 
@@ -132,6 +140,7 @@ class ActivityApi:
             user_id=UserId(query.user_id.strip().lower()) if query.user_id else None,
             kind=query.kind or None,
             since=since,
+            sync_id=SyncId(query.sync_id) if query.sync_id else None,
             limit=query.limit,
             cursor=query.cursor or None,
         )

@@ -21,6 +21,7 @@ from shared.sync.records import Records
 from shared.sync.replaying import Replaying
 from shared.sync.restoring import BackUp
 from shared.sync.status import Health, ReadStatus
+from shared.sync.undo_order import OrderUndo
 from shared.sync.users import Users
 from shared.sync.what_waits import WhatWaits
 from shared.sync.worklist import WorkOff
@@ -42,6 +43,7 @@ from shared.web.api.openapi import DescriptionApi
 from shared.web.api.records import RecordsApi
 from shared.web.api.status import StatusApi
 from shared.web.api.syncs import SyncsApi
+from shared.web.api.undo import UndoApi
 from shared.web.api.users import UsersApi
 from shared.web.api.waiting import WaitingApi
 from shared.web.api.what_waits import WhatWaitsApi
@@ -72,6 +74,7 @@ def admin_api(
     status: ReadStatus,
     health: Health,
     activity: ActivityLog,
+    undo: OrderUndo,
     known_connections: Connections,
     schema: Schema,
     now: Now,
@@ -100,6 +103,7 @@ def admin_api(
             *WaitingApi(holding, choosing, replaying, records, waiting).routes(),
             *WhatWaitsApi(waiting).routes(),
             *ActivityApi(known_connections, activity).routes(),
+            *UndoApi(undo).routes(),
             *StatusApi(status, health).routes(),
             *BackUpApi(BackUp(connections, rules, connections.vault, sections), now).routes(),
         ],

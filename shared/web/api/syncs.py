@@ -36,7 +36,7 @@ class SyncQueued(Shown):
 
 
 class SyncShown(Shown):
-    """A sync and its progress."""
+    """A sync and its progress. `undoes`: of an undo, the sync or the line of the activity."""
 
     id: str
     connection_id: str
@@ -51,6 +51,7 @@ class SyncShown(Shown):
     requested_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    undoes: str | None
 
 
 class SyncList(Shown):
@@ -76,6 +77,7 @@ def shown(run: SyncRun) -> SyncShown:
         requested_at=utc(run.requested_at),
         started_at=utc(run.started_at),
         finished_at=utc(run.finished_at),
+        undoes=run.undoes or None,
     )
 
 

@@ -71,6 +71,9 @@ def environment() -> Environment:
         count=words.count,
         seconds=words.seconds,
         label=words.label,
+        deed=words.deed,
+        tone=words.tone,
+        origin=words.origin,
     )
     made.globals.update(asset=asset)
     return made

@@ -32,3 +32,47 @@ def seconds(value: float | None) -> str:
 def label(name: str) -> str:
     """The name of a field or a code in words: `job title` for JobTitleId, jobTitle, job_title."""
     return LABELS.get(name) or " ".join(_HUMP.split(name)).lower()
+
+
+KINDS = {
+    "create": "Created",
+    "merge": "Merged",
+    "update": "Updated",
+    "move": "Moved",
+    "deactivate": "Deactivated",
+    "reactivate": "Reactivated",
+    "keep": "Left, kept",
+    "skip": "Left out",
+    "hold": "Held",
+    "conflict": "Conflict",
+    "worklist": "On the worklist",
+    "failure": "Failed",
+    "undo": "Undone",
+    "itglue": "Passed to IT Glue",
+    "note": "Note",
+}
+_TONES = {"failure": "bad", "conflict": "look", "hold": "look", "worklist": "look"}
+_TONES |= dict.fromkeys(("create", "merge", "reactivate"), "good")
+_TONES |= dict.fromkeys(("update", "move"), "busy")
+_ORIGINS = {
+    "notification": "a notification of Entra",
+    "sweep": "a sweep",
+    "full": "a full sync",
+    "rules": "a change of rules",
+    "person": "a person",
+}
+
+
+def deed(kind: str) -> str:
+    """What was done, in words, from the kind of an activity."""
+    return KINDS.get(kind) or label(kind).capitalize()
+
+
+def tone(kind: str) -> str:
+    """The colour that goes with it."""
+    return _TONES.get(kind, "off")
+
+
+def origin(code: str) -> str:
+    """Where the signal came from."""
+    return _ORIGINS.get(code) or label(code)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from shared.ports import Now
 from shared.web.console.pages import (
+    activity,
     checks,
     connecting,
     connection_options,
     connections,
+    drift,
     guide,
     home,
     itglue,
+    people,
+    records,
     settings,
     syncs,
+    undoing,
     waiting,
 )
 from shared.web.console.pages.status import StatusPage
@@ -32,5 +37,10 @@ def all_pages(now: Now) -> list[Page]:
         *settings.pages(),
         *itglue.pages(),
         *waiting.pages(),
+        *records.pages(),
+        *people.pages(),
+        *activity.pages(),
+        *undoing.pages(),
+        *drift.pages(),
         *StatusPage(now).pages(),
     ]

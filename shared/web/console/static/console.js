@@ -25,6 +25,8 @@
     putTimes(document);
     const zone = document.querySelector("[data-zone]");
     if (zone) zone.textContent = `Times are in your zone, ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`;
+    // So that a day in a filter is the reader's day.
+    for (const input of document.querySelectorAll("[data-zone-minutes]")) input.value = String(-new Date().getTimezoneOffset());
     document.querySelector("[data-focus]")?.focus();
   });
   // A part that is asked for again and again says aloud only what has become another.
