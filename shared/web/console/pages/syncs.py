@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import msgspec
+from urllib.parse import urlencode
 
 from shared.web.api.connections import ConnectionShown
 from shared.web.api.syncs import SyncList, SyncQueued, SyncShown
+from shared.web.api.undo import UndoReply
 from shared.web.console.inside import Refused, at
 from shared.web.console.pages.connections import ONE
+from shared.web.console.pages.undoing import UNDONE
 from shared.web.console.setup_steps import connection_of, goes_on
 from shared.web.console.visits import Onward, Page, View, Visit
 
 SYNCS = "/console/syncs"
 _A_PAGE = 50
-
-
-class PutBack(msgspec.Struct, rename="camel", kw_only=True):
-    """One person whose fields and state were put back, or why they were not."""
-
-    user_id: str
-    display_name: str = ""
-    record_id: int | None = None
-    changes: list[object] = []
-    reason: str = ""
-
-
-class Undone(msgspec.Struct, rename="camel", kw_only=True):
-    """What an undo has come to, or that it goes on."""
-
-    state: str = ""
-    undone: list[PutBack] = []
-    not_undone: list[PutBack] = []
-    sync_id: str | None = None
 
 
 def pages() -> list[Page]:
@@ -90,16 +73,16 @@ def _figures(run: SyncShown) -> dict[str, object]:
     return {"run": run, "goes_on": goes_on(run)}
 
 
-def undo(visit: Visit) -> View | Onward:
-    """POST /console/syncs/{id}/undo."""
+def undo(visit: Visit) -> Onward:
+    """POST /console/syncs/{id}/undo: on to the page that tells what became of it."""
     sync_id = visit.path["syncId"]
-    answer = visit.api.ask("POST", at("/api/syncs/{}/undo", sync_id))
-    result = answer.read(Undone)
-    if answer.reply.status == 202:
-        return Onward(at(SYNCS + "/{}", result.sync_id or sync_id), "The undo has begun.")
     run = visit.api.get(SyncShown, at("/api/syncs/{}", sync_id))
-    values = {"run": run, "connection": _connection(visit, run), "result": result}
-    return View("sync_undone.html", values)
+    begun = visit.api.post(UndoReply, at("/api/syncs/{}/undo", sync_id))
+    back = at(SYNCS + "/{}", sync_id)
+    if begun.sync_id is None:
+        return Onward(back, "This sync has written nothing, so there is nothing to put back.")
+    query = urlencode({"connectionId": run.connection_id, "back": back})
+    return Onward(f"{at(UNDONE + '/{}', begun.sync_id)}?{query}")
 
 
 def _connection(visit: Visit, run: SyncShown) -> ConnectionShown | None:

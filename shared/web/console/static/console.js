@@ -80,6 +80,11 @@
     }
   });
 
+  document.addEventListener("change", async (event) => {
+    const into = event.target.dataset?.readInto && document.getElementById(event.target.dataset.readInto);
+    if (into && event.target.files[0]) into.value = await event.target.files[0].text();
+  });
+
   document.addEventListener("change", (event) => {
     const form = event.target.closest("form[data-apply]");
     if (form && event.target.matches("select, input[type=checkbox], input[type=date]")) form.requestSubmit();
