@@ -109,4 +109,4 @@ def a_visitor(world: World, instead: Iterable[Route] = ()) -> Visitor:
     taken = {(route.method, route.template) for route in told}
     kept = [each for each in world.api.routes if (each.method, each.template) not in taken]
     api = Api(AdminOnly(world.settings), [*told, *kept])
-    return Visitor(console(world.settings, api, all_pages(), world.clock)).sign_in()
+    return Visitor(console(world.settings, api, all_pages(world.clock), world.clock)).sign_in()

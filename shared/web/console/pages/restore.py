@@ -33,7 +33,7 @@ def take(visit: Visit) -> View:
         msgspec.json.decode(text or "{}")
     except msgspec.DecodeError:
         words = "This is not the JSON of a backup: take the whole file as it was downloaded."
-        return _view(text, None, Wrong(words, by_field={"configuration": words}), 422)
+        return _view(text, None, Wrong(words), 422)
     body = {"configuration": msgspec.Raw(text.encode() or b"{}")}
     try:
         plan = visit.api.post(
