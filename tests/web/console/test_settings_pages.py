@@ -142,7 +142,7 @@ def test_it_glue_is_switched_on_with_its_key_and_an_account_gets_its_organizatio
     assert world.glue_settings.held.enabled
 
     visitor.send(f"{ITGLUE}/accounts/7", {})
-    assert world.glue_settings.held.organizations == ()
+    assert not world.glue_settings.held.organizations
 
 
 def test_the_settings_page_shows_how_long_things_are_kept() -> None:
