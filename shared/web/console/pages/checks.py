@@ -43,6 +43,8 @@ class Counts(msgspec.Struct, rename="camel", kw_only=True):
     doubles: int = 0
     would_match: int = 0
     would_create: int = 0
+    conflicts: int = 0
+    linked: int = 0
 
 
 class Check(msgspec.Struct, rename="camel", kw_only=True):
@@ -50,7 +52,7 @@ class Check(msgspec.Struct, rename="camel", kw_only=True):
 
     state: str
     checked_at: datetime | None = None
-    verdict: str = ""
+    verdict: str | None = None
     counts: Counts | None = None
     findings: list[Finding] = []
 
@@ -63,9 +65,13 @@ def pages() -> list[Page]:
 def check(visit: Visit) -> View:
     """GET /console/connections/{id}/check: the page at once, what was found as it comes."""
     connection = connection_of(visit.api, visit.path["connectionId"])
+    again = bool(visit.asked("again"))
     values: dict[str, object] = {"connection": connection, "check": None, "now": None}
+    values["again"] = again
     if visit.wants_part or visit.asked("wait") == "no":
-        found = visit.api.ask("GET", at("/api/connections/{}/check", connection.id)).read(Check)
+        place = at("/api/connections/{}/check", connection.id)
+        # A recent check is given again unless a new one is asked for.
+        found = visit.api.get(Check, place, again=True if again else None)
         findings = sorted(found.findings, key=lambda each: _ORDER.get(each.severity, 1))
         values |= {
             "check": found,
