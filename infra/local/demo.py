@@ -217,7 +217,7 @@ class Demo:
         token, base = self._world.admin_token, self._host.base_url
         say(f"\nConsole: {base}/console  (token {token})")
         say(
-            f"\nThe admin API serves at {base}/api with the same token; /api/openapi.json describes it."
+            f"\nThe admin API, with the same token: {base}/api (GET /api/openapi.json describes it)"
         )
         if self._ada is not None:
             say("Why was somebody changed? Look at Activity, or ask for its last lines:")
