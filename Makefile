@@ -10,7 +10,8 @@ RUNTIME := .venv-runtime
 
 .PHONY: help venv run test torture check format-check lint types imports load format bicep package doctor audit licences checkov
 
-## make run      the whole app on this machine, with a demonstration (ONCE=1 ends by itself)
+## make run      the whole app on this machine, with a demonstration (ONCE=1 ends by itself,
+##               EMPTY=1 shows none: set it up in the console, with the guide)
 ## make test     all tests (ARGS="-k sweep" chooses some)
 ## make torture  the model and the kills for minutes (TORTURE_MINUTES=10 TORTURE_KILLS=60 TORTURE_SEED=)
 ## make check    all static checks: format-check, lint, types, imports, load, bicep
@@ -27,7 +28,7 @@ $(STAMP): requirements.txt requirements-dev.txt infra/local/package-lock.json in
 	@$(PYTHON) infra/local/make_venv.py $(VENV)
 
 run: $(STAMP)
-	@$(BIN)/python -m infra.local.demo $(if $(filter-out 0 no false,$(ONCE)),--once)
+	@$(BIN)/python -m infra.local.demo $(if $(filter-out 0 no false,$(ONCE)),--once) $(if $(filter-out 0 no false,$(EMPTY)),--empty)
 
 # Two workers: the stories start whole worlds, and more of them at once only wait for each other.
 test: $(STAMP)

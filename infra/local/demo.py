@@ -31,6 +31,7 @@ from infra.local.demo_cast import (
 from infra.local.demo_check import Expected, Names, forbidden_calls
 from infra.local.demo_columns import padded, prepare_stdout, say, table
 from infra.local.demo_employees import hire_employees
+from infra.local.demo_empty import prepare
 from infra.local.demo_setup import BMS_SETTINGS, connect, make_accounts, map_groups
 from infra.local.demo_story import Stage, Story, StoryFailed
 from infra.local.host_process import HostProcess
@@ -43,13 +44,15 @@ def main() -> int:
     """Run the demonstration; the answer is the exit status."""
     parser = argparse.ArgumentParser(prog="python -m infra.local.demo")
     parser.add_argument("--once", action="store_true", help="end after the story")
-    once: bool = parser.parse_args().once
+    parser.add_argument("--empty", action="store_true", help="nothing is set up, and no story")
+    given = parser.parse_args()
+    once: bool = given.once
     prepare_stdout()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
         with World() as world:
-            return _run(world, once=once)
+            return _run(world, once=once, empty=given.empty)
     except KeyboardInterrupt:
         say("\nEnded.")
         return 130 if once else 0
@@ -58,7 +61,7 @@ def main() -> int:
         return 1
 
 
-def _run(world: World, *, once: bool) -> int:
+def _run(world: World, *, once: bool, empty: bool) -> int:
     host: HostProcess | None = None
     began = time.monotonic()
     try:
@@ -66,8 +69,12 @@ def _run(world: World, *, once: bool) -> int:
         host = world.start_host()
         demo = Demo(world, host)
         demo.describe()
-        demo.play()
-        say(f"\nEverything is as it must be, {time.monotonic() - began:.0f} s after the start.")
+        if empty:
+            prepare(world.entra, world.bms, host.base_url)
+        else:
+            demo.play()
+            seconds = time.monotonic() - began
+            say(f"\nEverything is as it must be, {seconds:.0f} s after the start.")
         if not once:
             demo.serve()
     # A stranger gets one sentence and the app's own log, whatever went wrong; no stack trace.
@@ -120,7 +127,7 @@ class Demo:
             proxy=world.proxy_url,
             ca_bundle=str(world.certificates.bundle),
         )
-        self._ada = ("", "")  # tenant and user id, for the parting words
+        self._ada: tuple[str, str] | None = None  # tenant and user id, for the parting words
 
     def describe(self) -> None:
         """Say what runs where."""
@@ -208,16 +215,18 @@ class Demo:
     def serve(self) -> None:
         """Say how to look around, and wait for Ctrl-C."""
         token, base = self._world.admin_token, self._host.base_url
-        say(f"\nThe admin API serves at {base}/api with this token:")
-        say(f"  {token}")
-        say("Why was somebody changed? Ask for the last lines of the activity:")
-        say(f'  curl -H "Authorization: Bearer {token}" "{base}/api/activity?limit=5"')
-        ada = self._ada
-        change = {"tenant": ada[0], "users": [{"id": ada[1], "jobTitle": "Director"}]}
-        say("Change somebody in Entra and ask again:")
-        control = f"{self._world.base_url('entra')}/_control"
-        say(f"  curl -d '{json.dumps(change)}' {control}/update_users")
-        say("Further: /api/records, /api/worklist, /api/mapping-rules, /api/status, /api/syncs")
+        say(f"\nConsole: {base}/console  (token {token})")
+        say(
+            f"\nThe admin API, with the same token: {base}/api (GET /api/openapi.json describes it)"
+        )
+        if self._ada is not None:
+            say("Why was somebody changed? Look at Activity, or ask for its last lines:")
+            say(f'  curl -H "Authorization: Bearer {token}" "{base}/api/activity?limit=5"')
+            tenant, user = self._ada
+            change = {"tenant": tenant, "users": [{"id": user, "jobTitle": "Director"}]}
+            say("Change somebody in Entra and look again:")
+            control = f"{self._world.base_url('entra')}/_control"
+            say(f"  curl -d '{json.dumps(change)}' {control}/update_users")
         say("\nCtrl-C ends it; nothing stays behind.")
         ended = threading.Event()
         while not ended.wait(1.0):

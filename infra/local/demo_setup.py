@@ -40,12 +40,18 @@ def make_accounts(bms: BmsControl) -> dict[str, int]:
     }
 
 
+def register(entra: EntraControl, tenant: Tenant, base_url: str) -> tuple[str, str]:
+    """Register an application for the app at this address; its id and its secret."""
+    application, secret = APPLICATION_IDS[tenant.domain], f"secret-of-{tenant.domain}"
+    redirect_uri = f"{base_url}/OAuth/IntegrationCallback.aspx"
+    entra.register_app(application, tenant.id, secret, [redirect_uri], consent=False)
+    return application, secret
+
+
 def connect(admin: Admin, entra: EntraControl, tenant: Tenant) -> str:
     """Register an application in the tenant, connect it as a person does; the connection's id."""
-    application, mode = APPLICATION_IDS[tenant.domain], MODES[tenant.domain]
-    secret = f"secret-of-{tenant.domain}"
-    redirect_uri = f"{admin.base_url}/OAuth/IntegrationCallback.aspx"
-    entra.register_app(application, tenant.id, secret, [redirect_uri], consent=False)
+    mode = MODES[tenant.domain]
+    application, secret = register(entra, tenant, admin.base_url)
     body = {
         "tenantDomain": tenant.domain,
         "applicationId": application,

@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from shared.adapters.signin_transport import json_object
 from shared.core.model import Mode
+from shared.core.permissions import DELEGATED
 from shared.core.signin_trouble import NOT_PROVEN, WRONG_TENANT, Refusal, scopes_missing
 
-# Written the same way each time: MSAL finds cached tokens by the literal names.
-SCOPES: Final = ("Directory.Read.All", "Group.Read.All", "User.Read", "User.Read.All")
+SCOPES: Final = DELEGATED
 OIDC_SCOPES: Final = ("offline_access", "openid", "profile")
 
 

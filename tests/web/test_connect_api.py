@@ -69,3 +69,19 @@ def test_a_sign_in_that_did_not_work_is_told_on_the_page(
 
     assert answer.status == status
     assert words in answer.body
+
+
+def test_the_page_after_the_sign_in_leads_back_to_the_connection_in_the_console() -> None:
+    world = a_ready_world()
+    cookie, _ = begin(world)
+
+    answer = world.call("GET", f"{BACK}?code=c&state=s1", token=None, headers={"Cookie": cookie})
+
+    assert 'href="/console/connections/contoso"' in answer.body
+    assert "style-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "script-src" not in answer.headers["Content-Security-Policy"]
+
+    world.connect.ends = BadInput(400, "This sign-in was used already.")
+    refused = world.call("GET", f"{BACK}?code=c&state=s1", token=None)
+    assert 'href="/console/connections"' in refused.body
+    assert "contoso" not in refused.body

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.model import HoldLimit
+from shared.core.model import Cursors, HoldLimit
 from shared.errors import PersonMustAct, TryLater
 from shared.ports import application_key, client_state, token_cache
 from shared.sync.re_evaluation import GATHER
@@ -372,3 +372,42 @@ def test_deleting_can_be_repeated_after_the_vault_did_not_answer() -> None:
 
     world.vault.down = None
     assert world.call("DELETE", "/api/connections/contoso").status == 204
+
+
+def test_connections_are_found_by_domain_state_and_order() -> None:
+    world = a_ready_world()
+    world.add(replace(a_draft("acme"), created_at=START + timedelta(days=1)))
+
+    def listed(query: str) -> list[str]:
+        items = world.call("GET", f"/api/connections?{query}").body["items"]
+        return [each["id"] for each in items]
+
+    assert listed("") == ["contoso", "acme"]
+    assert listed("order=newest") == listed("order=domain") == ["acme", "contoso"]
+    assert listed("q=CONT") == listed("state=connected") == ["contoso"]
+    assert listed("q=acme&state=connected") == []
+    assert world.call("GET", "/api/connections?state=lost").status in (400, 422)
+
+
+def test_a_connection_tells_when_changes_were_last_looked_for() -> None:
+    world = a_ready_world()
+    connection = world.connections.list()[0]
+    world.sweeps.save_cursors(Cursors(connection.id, swept_at=START))
+
+    one = world.call("GET", "/api/connections/contoso").body
+    [listed] = world.call("GET", "/api/connections").body["items"]
+
+    assert one["lastSweepAt"] == listed["lastSweepAt"] == "2026-03-02T09:00:00Z"
+
+
+def test_r28_the_deployment_tells_what_an_app_registration_needs() -> None:
+    body = World().call("GET", "/api/settings/app").body
+
+    assert body["redirectUri"] == "https://sync.example/OAuth/IntegrationCallback.aspx"
+    assert "User.Read" in body["delegatedPermissions"]
+    assert body["applicationPermissions"] == [
+        "Directory.Read.All",
+        "Group.Read.All",
+        "User.Read.All",
+    ]
+    assert body["retentionDays"] == 90

@@ -40,6 +40,7 @@ from shared.web.api.bms import BmsApi
 from shared.web.api.check import CheckApi
 from shared.web.api.connect import ConnectApi, Connecting
 from shared.web.api.connections import ConnectionsApi
+from shared.web.api.deployment import DeploymentApi
 from shared.web.api.drift import DriftApi
 from shared.web.api.employees import EmployeesApi
 from shared.web.api.explain import ExplainApi
@@ -101,7 +102,8 @@ def admin_api(
         schema,
         AdminOnly(settings),
         [
-            *ConnectionsApi(connections, settings.redirect_uri).routes(),
+            *ConnectionsApi(connections, settings.redirect_uri, status.sweeps).routes(),
+            *DeploymentApi(settings).routes(),
             *ConnectApi(connect, settings).routes(),
             *SyncsApi(syncs).routes(),
             *MappingRulesApi(rules, previews).routes(),

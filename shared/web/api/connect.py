@@ -7,7 +7,6 @@ this browser. Its name is made of the state, so that two connects side by side k
 from __future__ import annotations
 
 import hashlib
-import html
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from shared.core.model import Connection, ConnectionId
 from shared.errors import BadInput, PersonMustAct, SyncError, TryLater
 from shared.ports import SignInStart
 from shared.web.api.shapes import Shown
+from shared.web.console.rendering import standing_alone
 from shared.web.http import Reply, json_reply
 from shared.web.router import AnyQuery, Call, Route
 
@@ -27,7 +27,12 @@ _PAGE_HEADERS = (
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("X-Frame-Options", "DENY"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'",
+    ),
 )
 
 log = logging.getLogger(__name__)
@@ -106,21 +111,19 @@ class ConnectApi:
         except SyncError as error:
             log.error("callback failed: %s", type(error).__name__)
             return self._page(500, "Not connected", "Please start Connect again.", state)
-        words = (
-            f"{connection.tenant_domain} is connected. You may close this page and go back to "
-            "where you came from."
+        return self._page(
+            200, "Connected", f"{connection.tenant_domain} is connected.", state, connection
         )
-        return self._page(200, "Connected", words, state)
 
-    def _page(self, status: int, title: str, words: str, state: str) -> Reply:
-        page = (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            f"<title>{html.escape(title)}</title></head>"
-            f"<body><main><h1>{html.escape(title)}</h1><p>{html.escape(words)}</p></main></body>"
-            "</html>"
+    def _page(
+        self, status: int, title: str, words: str, state: str, connection: Connection | None = None
+    ) -> Reply:
+        """A page, not a redirect: the session's cookie does not come along from Microsoft."""
+        page = standing_alone(
+            "connected.html", {"title": title, "words": words, "connection": connection}
         )
         spent = (("Set-Cookie", self._cookie(state, "", 0)),)
-        return Reply(status, page.encode(), "text/html; charset=utf-8", _PAGE_HEADERS + spent)
+        return Reply(status, page, "text/html; charset=utf-8", _PAGE_HEADERS + spent)
 
     def _cookie(self, state: str, value: str, seconds: int) -> str:
         secure = "; Secure" if self.settings.public_url.startswith("https://") else ""

@@ -11,8 +11,9 @@ from msgspec import UNSET, Meta, UnsetType
 from shared.core.model import Connection, ConnectionState, HoldLimit, Mode
 from shared.core.standing import standing
 from shared.errors import TryLater
+from shared.ports import SweepState
 from shared.sync.connections import ConnectionChange, ManageConnections, NewConnection
-from shared.web.api.shapes import Guid, Paged, Secret, Shown, Strict, Text, one_of, utc
+from shared.web.api.shapes import Guid, Search, Secret, Shown, Strict, Text, one_of, utc
 from shared.web.cursor import page_of
 from shared.web.http import Reply, empty_reply, json_reply
 from shared.web.router import Call, Route
@@ -70,6 +71,30 @@ class ConnectionPatch(Strict):
     secret_expires_on: date | UnsetType | None = UNSET
 
 
+class ConnectionsQuery(Search):
+    """GET /api/connections. `q`: part of the domain name, or an id; `order`: what is told first."""
+
+    state: Literal["draft", "connected", "attention", "paused"] | None = None
+    order: Literal["oldest", "newest", "domain"] = "oldest"
+
+    def chosen(self, connections: list[Connection]) -> list[Connection]:
+        """Those that are asked for, in the order that is asked for; given oldest first."""
+        wanted = self.q.strip().casefold()
+        found = [
+            each
+            for each in connections
+            if (self.state is None or each.state == self.state)
+            and (not wanted or wanted in each.tenant_domain or wanted in _ids(each))
+        ]
+        if self.order == "domain":
+            found.sort(key=lambda each: each.tenant_domain)
+        return found[::-1] if self.order == "newest" else found
+
+
+def _ids(connection: Connection) -> set[str]:
+    return {connection.id, connection.application_id, connection.tenant_id or connection.id}
+
+
 class HoldLimitShown(Shown):
     """R20."""
 
@@ -109,6 +134,7 @@ class ConnectionShown(Shown):
     created_at: datetime | None
     connected_at: datetime | None
     first_sync_at: datetime | None
+    last_sweep_at: datetime | None = None
     has_application_key: bool | None = None  # looked up for one connection, not in lists
     notes: list[str] = []
 
@@ -161,6 +187,7 @@ class ConnectionsApi:
 
     manage: ManageConnections
     redirect_uri: str
+    sweeps: SweepState
 
     def routes(self) -> list[Route]:
         """Its rows in the table."""
@@ -172,7 +199,7 @@ class ConnectionsApi:
                 self.all,
                 "All connections",
                 description="Every connection with its state, the reason and the next step.",
-                query=Paged,
+                query=ConnectionsQuery,
                 reply=ConnectionList,
             ),
             Route(
@@ -250,13 +277,13 @@ class ConnectionsApi:
 
     def all(self, call: Call) -> Reply:
         """GET /api/connections."""
-        query: Paged = call.query
-        items, cursor = page_of(self.manage.all(), query.limit, query.cursor)
-        return json_reply(
-            ConnectionList(
-                items=[shown(each, self.redirect_uri) for each in items], next_cursor=cursor
-            )
-        )
+        query: ConnectionsQuery = call.query
+        items, cursor = page_of(query.chosen(self.manage.all()), query.limit, query.cursor)
+        swept = self.sweeps.last_sweeps() if items else {}
+        found = [shown(each, self.redirect_uri) for each in items]
+        for each, connection in zip(found, items, strict=True):
+            each.last_sweep_at = utc(swept.get(connection.id))
+        return json_reply(ConnectionList(items=found, next_cursor=cursor))
 
     def add(self, call: Call) -> Reply:
         """POST /api/connections."""
@@ -334,6 +361,8 @@ class ConnectionsApi:
     ) -> Reply:
         body = shown(connection, self.redirect_uri)
         body.notes = list(notes)
+        cursors = self.sweeps.cursors(connection.id)
+        body.last_sweep_at = utc(cursors.swept_at) if cursors else None
         try:
             body.has_application_key = self.manage.has_application_key(connection)
         except TryLater as error:  # the rest is worth seeing all the same

@@ -103,7 +103,7 @@ class Console:
             view.template,
             {**self._frame(request, token), "said": said, **view.values},
             status=view.status,
-            headers=spent,
+            headers=(*spent, *view.headers),
         )
 
     def _frame(self, request: Request, token: str) -> Mapping[str, object]:

@@ -48,6 +48,11 @@ def html_reply(
     return Reply(status, text.encode(), HTML, HEADERS + headers)
 
 
+def standing_alone(template: str, values: Mapping[str, Any]) -> bytes:
+    """A page outside the console, in its look; its headers are the caller's."""
+    return environment().get_template(template).render(values).encode()
+
+
 @cache
 def environment() -> Environment:
     """The templates, made ready once per process when the first page is asked for."""

@@ -3,7 +3,24 @@
 from __future__ import annotations
 
 from shared.ports import Now
-from shared.web.console.pages import activity, drift, home, people, records, undoing, waiting
+from shared.web.console.pages import (
+    activity,
+    checks,
+    connecting,
+    connection_options,
+    connections,
+    drift,
+    guide,
+    home,
+    itglue,
+    people,
+    records,
+    restore,
+    settings,
+    syncs,
+    undoing,
+    waiting,
+)
 from shared.web.console.pages.status import StatusPage
 from shared.web.console.visits import Page
 
@@ -12,11 +29,20 @@ def all_pages(now: Now) -> list[Page]:
     """Every page of the console."""
     return [
         *home.pages(),
+        *guide.pages(),
+        *connections.pages(),
+        *connecting.pages(),
+        *connection_options.pages(),
+        *checks.pages(),
+        *syncs.pages(),
+        *settings.pages(),
+        *restore.pages(),
+        *itglue.pages(),
         *waiting.pages(),
-        *StatusPage(now).pages(),
         *records.pages(),
         *people.pages(),
         *activity.pages(),
         *undoing.pages(),
         *drift.pages(),
+        *StatusPage(now).pages(),
     ]

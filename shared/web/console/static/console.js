@@ -29,7 +29,14 @@
     for (const input of document.querySelectorAll("[data-zone-minutes]")) input.value = String(-new Date().getTimezoneOffset());
     document.querySelector("[data-focus]")?.focus();
   });
-  document.addEventListener("htmx:afterSwap", (event) => putTimes(event.target.parentElement || document));
+  // A part that is asked for again and again says aloud only what has become another.
+  let announced = "";
+  document.addEventListener("htmx:afterSwap", (event) => {
+    putTimes(event.target.parentElement || document);
+    const words = document.querySelector("[data-announce]")?.dataset.announce || "";
+    if (words && words !== announced) announce(words);
+    announced = words;
+  });
 
   document.addEventListener("click", async (event) => {
     const copy = event.target.closest("[data-copy]");
@@ -71,6 +78,11 @@
       delete form.dataset.sent;
       form.querySelectorAll("[aria-busy]").forEach((button) => button.removeAttribute("aria-busy"));
     }
+  });
+
+  document.addEventListener("change", async (event) => {
+    const into = event.target.dataset?.readInto && document.getElementById(event.target.dataset.readInto);
+    if (into && event.target.files[0]) into.value = await event.target.files[0].text();
   });
 
   document.addEventListener("change", (event) => {
