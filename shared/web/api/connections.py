@@ -27,7 +27,7 @@ _STANDARD = HoldLimit()
 
 
 class HoldLimitBody(Strict):
-    """R20. What is left out has its default, in a change its old value."""
+    """A limit (R20). What is left out has its default, in a change its old value."""
 
     count: Count | UnsetType = UNSET
     percent: Percent | UnsetType = UNSET
@@ -71,7 +71,7 @@ class ConnectionPatch(Strict):
 
 
 class HoldLimitShown(Shown):
-    """R20."""
+    """How many deactivations within 24 hours are done without asking (R20)."""
 
     count: int
     percent: float
