@@ -37,7 +37,7 @@ class Mode(StrEnum):
 
 
 class ConnectionState(StrEnum):
-    """R30."""
+    """Where a connection stands (R30)."""
 
     DRAFT = "draft"
     CONNECTED = "connected"

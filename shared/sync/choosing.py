@@ -63,5 +63,9 @@ class Choosing:
         key = ConnectionId(connection), UserId(user.lower())
         found = self.conflicts.get(*key) if user else None
         if found is None:
-            raise BadInput(404, "There is no conflict with this id: see the list of conflicts.")
+            raise BadInput(
+                404,
+                "There is no conflict with this id: see the list of conflicts.",
+                field="conflictId",
+            )
         return found

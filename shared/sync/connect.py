@@ -62,7 +62,11 @@ class Connect:
         """
         connection = self.connections.get(connection_id)
         if connection is None:
-            raise BadInput(404, "There is no connection with this id: see the list of connections.")
+            raise BadInput(
+                404,
+                "There is no connection with this id: see the list of connections.",
+                field="connectionId",
+            )
         try:
             connection = self._with_tenant(connection)
             start = self.sign_in.begin(connection)

@@ -244,7 +244,11 @@ def existing(connections: Connections, connection_id: str) -> Connection:
 
 
 def _unknown() -> BadInput:
-    return BadInput(404, "There is no connection with this id: see the list of connections.")
+    return BadInput(
+        404,
+        "There is no connection with this id: see the list of connections.",
+        field="connectionId",
+    )
 
 
 def _changed(now: Connection, change: ConnectionChange, domain: str) -> Connection:

@@ -161,12 +161,16 @@ class Holding:
     def _chosen(self, hold_id: str, users: Sequence[str] | None) -> tuple[Hold, list[HeldUser]]:
         hold = self.holds.get(hold_id)
         if hold is None:
-            raise BadInput(404, "There is no hold with this id: see the list of holds.")
+            raise BadInput(
+                404, "There is no hold with this id: see the list of holds.", field="holdId"
+            )
         people = self.holds.people(hold)
         if users is None:
             if hold.state != "open":
                 raise BadInput(
-                    409, f"This hold is {hold.state}: name the users whom you decide again."
+                    409,
+                    f"This hold is {hold.state}: name the users whom you decide again.",
+                    field="users",
                 )
             return hold, [one for one in people if one.state == "waiting"]
         wanted = {user.strip().lower() for user in users}

@@ -91,7 +91,9 @@ class MappingRules:
         """BadInput 404 when there is none."""
         rule = self.rules.get(RuleId(rule_id))
         if rule is None:
-            raise BadInput(404, "There is no mapping rule with this id: see the list of rules.")
+            raise BadInput(
+                404, "There is no mapping rule with this id: see the list of rules.", field="ruleId"
+            )
         return rule
 
     def add(self, wish: RuleWish) -> Saved:

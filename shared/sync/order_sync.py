@@ -77,7 +77,9 @@ class OrderSync:
         """BadInput 404 when there is none."""
         run = self.runs.get(SyncId(sync_id))
         if run is None:
-            raise BadInput(404, "There is no sync with this id: see the list of syncs.")
+            raise BadInput(
+                404, "There is no sync with this id: see the list of syncs.", field="syncId"
+            )
         return replace(run, expected_finish=self.pacing.expected_finish(run))
 
     def page(

@@ -31,7 +31,11 @@ class Replaying:
         """This failure; answers how many went back."""
         failure = self.failures.get(failure_id)
         if failure is None:
-            raise BadInput(404, "There is no failure with this id: see the list of failures.")
+            raise BadInput(
+                404,
+                "There is no failure with this id: see the list of failures.",
+                field="failureId",
+            )
         return self._replay([failure])
 
     def all_of(self, cause: str | None, connection_id: str | None) -> int:

@@ -69,17 +69,21 @@ class Users:
     now: Now
     sync_one: SyncOne
 
-    def search(self, connection_id: str, text: str, limit: int) -> list[FoundUser]:
-        """Users of the tenant by name, address, UPN or id, linked or not."""
+    def search(
+        self, connection_id: str, text: str, limit: int, *, skip: int = 0
+    ) -> list[FoundUser]:
+        """Users of the tenant by name, address, UPN or id, linked or not; Graph shows 999."""
         connection = self._readable(connection_id)
-        users = self.directories.open(connection).search_users(text.strip(), limit)
+        users = self.directories.open(connection).search_users(text.strip(), skip + limit)[skip:]
         links = self.links.get_many(connection.id, [user.id for user in users])
         return [FoundUser(user, links.get(user.id)) for user in users]
 
-    def search_groups(self, connection_id: str, text: str, limit: int) -> list[FoundGroup]:
-        """Groups of the tenant by name or id."""
+    def search_groups(
+        self, connection_id: str, text: str, limit: int, *, skip: int = 0
+    ) -> list[FoundGroup]:
+        """Groups of the tenant by name or id; Graph shows 999."""
         connection = self._readable(connection_id)
-        groups = self.directories.open(connection).search_groups(text.strip(), limit)
+        groups = self.directories.open(connection).search_groups(text.strip(), skip + limit)[skip:]
         found = []
         for group in groups:
             refusal = group_refusal(group.id, group)
@@ -132,4 +136,6 @@ class Users:
                     return link.user_id
             if cursor is None:
                 break
-        raise BadInput(404, "There is no such user in this tenant: check the id or the UPN.")
+        raise BadInput(
+            404, "There is no such user in this tenant: check the id or the UPN.", field="user"
+        )

@@ -129,7 +129,9 @@ class WorkOff:
         user, _, _ = rest.partition(".")
         found = self.worklist.get(ConnectionId(connection), UserId(user)) if user else None
         if found is None:
-            raise BadInput(404, "There is no open item with this id: see the worklist.")
+            raise BadInput(
+                404, "There is no open item with this id: see the worklist.", field="itemId"
+            )
         link = self.links.get(found.connection_id, found.user_id)
         if found.id != item_id or link is None or link.task != found.task:
             raise BadInput(
@@ -167,6 +169,7 @@ class WorkOff:
             409,
             f"BMS shows no employee with the e-mail {item.keys[0] if item.keys else ''} or the "
             f"user name {item.user_name}: type him in first, or name him by recordId.",
+            field="recordId",
         )
 
     # --- what BMS shows ------------------------------------------------------------------------

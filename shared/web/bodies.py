@@ -19,6 +19,7 @@ from shared.errors import BadInput
 
 _AT = re.compile(r" - at `(?:key in )?\$(?P<path>.*?)`$")
 _NAMED = re.compile(r"(?P<kind>missing required|contains unknown) field `(?P<name>.*?)`")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 T = TypeVar("T")
 
 _STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+|\.\.\.)\]")
@@ -42,9 +43,21 @@ def read_body(body: bytes, shape: type[T], *, at: str = "") -> T:
 def read_query(query: Mapping[str, str], shape: type[T]) -> T:
     """The query parameters as that struct; BadInput 400 when one does not fit or is not known."""
     try:
-        return msgspec.convert(dict(query), type=shape, strict=False)
+        read = msgspec.convert(dict(query), type=shape, strict=False)
     except msgspec.ValidationError as error:
         raise _refusal(str(error), shape, 400, "", "The query") from error
+    for name, kind in _fields(inspect.type_info(shape)).items():
+        if name in query and not _is_meant(query[name], kind):
+            raise BadInput(400, f"{name} must be {expected(kind)}.", field=name)
+    return read
+
+
+def _is_meant(text: str, kind: inspect.Type) -> bool:
+    """msgspec takes the word null for nothing at all, and a number for a time."""
+    bare = _bare(kind)
+    if isinstance(bare, inspect.DateTimeType):
+        return _DATE.match(text) is not None
+    return isinstance(bare, inspect.StrType) or text.lower() != "null"
 
 
 def expected(shape: inspect.Type) -> str:
@@ -128,7 +141,10 @@ def _refusal(message: str, shape: type, status: int, at: str, whole: str) -> Bad
         words = f": it must be {expected(wanted)}." if wanted else "."
         return BadInput(status, f"{field} is missing{words}", field=field)
     if not path:
-        return BadInput(status, f"{at.rstrip('.') or whole} must be {expected(here)}.")
+        place_of_it = at.rstrip(".")
+        return BadInput(
+            status, f"{place_of_it or whole} must be {expected(here)}.", field=place_of_it or None
+        )
     return BadInput(status, f"{at}{path} must be {expected(here)}.", field=at + path)
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from shared.errors import BadInput
 
 T = TypeVar("T")
+_FURTHEST = 1_000_000_000
 
 
 def write_cursor(*parts: str | int | None) -> str:
@@ -42,9 +43,14 @@ def read_cursor(cursor: str, *kinds: type) -> list[str | int | None]:
 
 def page_of(items: Sequence[T], limit: int, cursor: str | None) -> tuple[Sequence[T], str | None]:
     """One page of a list that is at hand as a whole."""
-    start = 0
-    if cursor:
-        [offset] = read_cursor(cursor, int)
-        start = max(0, int(offset or 0))
+    start = start_of(cursor)
     end = start + limit
     return items[start:end], write_cursor(end) if end < len(items) else None
+
+
+def start_of(cursor: str | None) -> int:
+    """How many items the pages before have shown."""
+    if not cursor:
+        return 0
+    [offset] = read_cursor(cursor, int)
+    return min(max(0, int(offset or 0)), _FURTHEST)

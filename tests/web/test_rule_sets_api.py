@@ -85,7 +85,7 @@ def test_what_does_not_fit_its_type_is_told_for_every_item() -> None:
     assert answer.status == 422
     assert [each["field"] for each in answer.body["errors"]] == [
         "items[0].order",
-        None,
+        "items[1]",
         "items[2].groupId",
     ]
     assert "items[1] must be an object" in answer.detail

@@ -28,7 +28,7 @@ _STANDARD = HoldLimit()
 
 
 class HoldLimitBody(Strict):
-    """R20. What is left out has its default, in a change its old value."""
+    """A limit (R20). What is left out has its default, in a change its old value."""
 
     count: Count | UnsetType = UNSET
     percent: Percent | UnsetType = UNSET
@@ -96,7 +96,7 @@ def _ids(connection: Connection) -> set[str]:
 
 
 class HoldLimitShown(Shown):
-    """R20."""
+    """How many deactivations within 24 hours are done without asking (R20)."""
 
     count: int
     percent: float

@@ -114,7 +114,7 @@ class EverybodyList(Shown):
     """All of them."""
 
     items: list[EverybodyShown]
-    next_cursor: str | None = None
+    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +163,7 @@ class ItGlueApi:
                 everybody,
                 self.progress,
                 "How far that job is",
+                query=Paged,
                 description='The state of "pass on everybody", by connection.',
                 reply=EverybodyList,
             ),
@@ -225,9 +226,11 @@ class ItGlueApi:
             )
         )
 
-    def progress(self, _: Call) -> Reply:
+    def progress(self, call: Call) -> Reply:
         """GET /api/itglue/pass-on-everybody."""
-        return json_reply(_everybody(self.manage.progress()))
+        query: Paged = call.query
+        items, cursor = page_of(self.manage.progress(), query.limit, query.cursor)
+        return json_reply(_everybody(items, cursor))
 
     def pass_on_everybody(self, _: Call) -> Reply:
         """POST /api/itglue/pass-on-everybody."""
@@ -261,7 +264,7 @@ class ItGlueApi:
         )
 
 
-def _everybody(jobs: Sequence[Everybody]) -> EverybodyList:
+def _everybody(jobs: Sequence[Everybody], cursor: str | None = None) -> EverybodyList:
     return EverybodyList(
         items=[
             EverybodyShown(
@@ -271,5 +274,6 @@ def _everybody(jobs: Sequence[Everybody]) -> EverybodyList:
                 started_at=utc(each.started_at),
             )
             for each in jobs
-        ]
+        ],
+        next_cursor=cursor,
     )

@@ -14,7 +14,13 @@ from typing import Any
 import msgspec
 
 from shared import VERSION
-from shared.web.api.openapi_schemas import Schema, query_parameters, schemas_of, value_schema
+from shared.web.api.openapi_schemas import (
+    Schema,
+    query_parameters,
+    schemas_of,
+    value_schema,
+    words_of,
+)
 from shared.web.http import JSON, PROBLEM, Problem, Reply, json_reply
 from shared.web.router import AnyQuery, Call, NoBody, Route
 
@@ -227,7 +233,9 @@ def _path_parameters(route: Route) -> Iterator[Schema]:
 def _responses(route: Route, schemas: Mapping[type, Schema]) -> Schema:
     responses: Schema = {}
     for status, shape in _replies(route).items():
-        response: Schema = {"description": _what(shape) if shape else _EMPTY.get(status, "Done.")}
+        response: Schema = {
+            "description": words_of(shape) if shape else _EMPTY.get(status, "Done.")
+        }
         if headers := route.headers.get(status):
             response["headers"] = {
                 name: {"description": words, "required": True, "schema": {"type": "string"}}
@@ -276,7 +284,3 @@ def _body(route: Route) -> type[msgspec.Struct] | None:
 
 def _replies(route: Route) -> dict[int, type[msgspec.Struct] | None]:
     return {route.status: route.reply, **route.also}
-
-
-def _what(shape: type) -> str:
-    return (shape.__doc__ or "").strip().splitlines()[0]

@@ -17,7 +17,7 @@ from msgspec import inspect
 Schema = dict[str, Any]
 _AT = "#/components/schemas/{name}"
 # Rules are the business of whoever works on the code.
-_RULES = re.compile(r"\s*\(R\d+(?:, R\d+)*\)")
+_RULES = re.compile(r"^R\d+\.\s*|\s*\(R\d+(?:, R\d+)*\)")
 
 
 def schemas_of(shapes: Iterable[type]) -> tuple[dict[type, Schema], dict[str, Schema]]:
@@ -26,14 +26,20 @@ def schemas_of(shapes: Iterable[type]) -> tuple[dict[type, Schema], dict[str, Sc
     structs = _structs(roots)
     every = list(dict.fromkeys([*roots, *structs]))
     found, components = msgspec.json.schema_components(every, ref_template=_AT)
+    for schema in components.values():
+        if "description" in schema:
+            schema["description"] = _RULES.sub("", schema["description"])
     for struct, shown in structs.items():
         schema = components[struct.__name__]
-        if description := _RULES.sub("", str(schema.get("description", ""))):
-            schema["description"] = description
         for field in shown.fields:
             _complete(schema["properties"][field.encode_name], field.type)
     by_shape = dict(zip(every, found, strict=True))
     return {shape: by_shape[shape] for shape in roots}, components
+
+
+def words_of(shape: type) -> str:
+    """What a shape is, in a sentence."""
+    return _RULES.sub("", (shape.__doc__ or "").strip().splitlines()[0])
 
 
 def query_parameters(shape: type[msgspec.Struct]) -> Iterator[Schema]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -13,18 +14,12 @@ from shared.web.api.activity import ActivityShown
 from shared.web.api.activity import shown as activity_shown
 from shared.web.api.records import RecordShown
 from shared.web.api.records import shown as record_shown
-from shared.web.api.shapes import Shown, Strict, Text, utc
+from shared.web.api.shapes import Search, Shown, utc
+from shared.web.cursor import start_of, write_cursor
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
 
 IdOrUpn = Annotated[str, Meta(description="The user's object id or UPN.")]
-
-
-class DirectorySearch(Strict):
-    """A search in Entra. It has one page: who is not on it, searches for more of the name."""
-
-    q: Text = ""
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
 class GroupShown(Shown):
@@ -42,7 +37,7 @@ class GroupList(Shown):
     """What was found."""
 
     items: list[GroupShown]
-    next_cursor: str | None = None
+    next_cursor: str | None
 
 
 class UserShown(Shown):
@@ -61,7 +56,7 @@ class UserList(Shown):
     """Who was found."""
 
     items: list[UserShown]
-    next_cursor: str | None = None
+    next_cursor: str | None
 
 
 class UserSynced(Shown):
@@ -98,6 +93,10 @@ def _user(found: FoundUser) -> UserShown:
     )
 
 
+def _next(start: int, found: Sequence[object], limit: int) -> str | None:
+    return write_cursor(start + limit) if len(found) > limit else None
+
+
 @dataclass(frozen=True, slots=True)
 class UsersApi:
     """The resources."""
@@ -112,9 +111,12 @@ class UsersApi:
                 "/api/connections/{connectionId}/groups",
                 self.groups,
                 "Groups of the tenant by name or id",
-                description="For the rule form; `usable` says whether a group can stand in a rule.",
+                description=(
+                    "For the rule form; `usable` says whether a group can stand in a rule. Entra "
+                    "shows 999 at most."
+                ),
                 refusals=(409, 422),
-                query=DirectorySearch,
+                query=Search,
                 reply=GroupList,
             ),
             Route(
@@ -122,9 +124,12 @@ class UsersApi:
                 "/api/users/{connectionId}",
                 self.search,
                 "Users of the tenant by name, address, UPN or id",
-                description="Linked or not, each with the record when there is one.",
+                description=(
+                    "Linked or not, each with the record when there is one. Entra shows 999 at "
+                    "most."
+                ),
                 refusals=(409, 422),
-                query=DirectorySearch,
+                query=Search,
                 reply=UserList,
             ),
             Route(
@@ -145,15 +150,21 @@ class UsersApi:
 
     def groups(self, call: Call) -> Reply:
         """GET /api/connections/{id}/groups."""
-        query: DirectorySearch = call.query
-        found = self.users.search_groups(call.path["connectionId"], query.q, query.limit)
-        return json_reply(GroupList(items=[_group(each) for each in found]))
+        query: Search = call.query
+        start = start_of(query.cursor)
+        found = self.users.search_groups(
+            call.path["connectionId"], query.q, query.limit + 1, skip=start
+        )
+        groups = [_group(each) for each in found[: query.limit]]
+        return json_reply(GroupList(items=groups, next_cursor=_next(start, found, query.limit)))
 
     def search(self, call: Call) -> Reply:
         """GET /api/users/{connectionId}."""
-        query: DirectorySearch = call.query
-        found = self.users.search(call.path["connectionId"], query.q, query.limit)
-        return json_reply(UserList(items=[_user(each) for each in found]))
+        query: Search = call.query
+        start = start_of(query.cursor)
+        found = self.users.search(call.path["connectionId"], query.q, query.limit + 1, skip=start)
+        users = [_user(each) for each in found[: query.limit]]
+        return json_reply(UserList(items=users, next_cursor=_next(start, found, query.limit)))
 
     def sync(self, call: Call) -> Reply:
         """POST /api/users/{connectionId}/{user}/sync."""

@@ -86,7 +86,7 @@ class HoldDecided(Shown):
 
 
 class ConflictShown(Shown):
-    """A person must choose (R9)."""
+    """What a person must choose (R9)."""
 
     id: str
     connection_id: str
