@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.web.console.pages import home
+from shared.web.console.pages import employee_defaults, finding, home, rules
 from shared.web.console.visits import Page
 
 
@@ -10,4 +10,7 @@ def all_pages() -> list[Page]:
     """Every page of the console."""
     return [
         *home.pages(),
+        *rules.pages(),
+        *finding.pages(),
+        *employee_defaults.pages(),
     ]
