@@ -252,6 +252,7 @@ def _page(
         "rule_form.html",
         {
             "connection": connection,
+            "here": "/console/rules",
             "connection_here": at("/console/connections/{}/rules", connection.id),
             "draft": rule_draft.write(draft),
             "at": "" if index is None else index,

@@ -163,6 +163,7 @@ def _values(
         )
     return {
         "connection": connection,
+        "here": "/console/rules",
         "connection_here": at("/console/connections/{}/rules", connection.id),
         "part_here": at(
             "/console/connections/{}/previews/{}/part", connection.id, preview.preview_id

@@ -128,6 +128,7 @@ class RuleSet:
         rows = rule_draft.rows(draft, self.saved)
         values: dict[str, Any] = {
             "connection": self.connection,
+            "here": "/console/rules",
             "connection_here": self.here,
             "draft": rule_draft.write(draft),
             "count": len(draft.items),
