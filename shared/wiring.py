@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -36,6 +37,7 @@ from shared.adapters.store_index import TableAddressIndex
 from shared.adapters.store_itglue import TableItGlueMemory, TableItGlueSettings, TablePassedOn
 from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns, backwards
 from shared.adapters.store_people import TableLinks, TableOwners
+from shared.adapters.store_previews import TablePreviews
 from shared.adapters.store_sweeps import (
     TableBmsSettings,
     TablePendingSignIns,
@@ -48,6 +50,7 @@ from shared.config import Settings, read_settings
 from shared.sync.acting import Acting, Hands
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.apply import Apply
+from shared.sync.approvals import Approvals
 from shared.sync.bms_settings import ManageBms
 from shared.sync.choosing import Choosing
 from shared.sync.connect import Connect
@@ -70,12 +73,16 @@ from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.leavers import CountLeavers
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.measuring import Measure
+from shared.sync.new_id import new_id
 from shared.sync.order_sync import OrderSync
 from shared.sync.outcomes import Outcomes
 from shared.sync.pacing import Pacing
 from shared.sync.passing_on import PassingOn
 from shared.sync.passing_one import PassOne
 from shared.sync.poison import Poison
+from shared.sync.preview_deciding import DecidePreview
+from shared.sync.preview_run import RunPreview
+from shared.sync.previewing import Previewing
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.readiness import Readiness
 from shared.sync.records import Records
@@ -125,6 +132,7 @@ class App:
     apply: Apply
     passing_on: PassingOn
     sweep: Sweep
+    preview_run: RunPreview
     subscriptions: KeepSubscriptions
     poison: Poison
     retention: Retention
@@ -205,6 +213,9 @@ def build(settings: Settings) -> App:
         ),
         now=now,
     )
+    previews = TablePreviews(storage)
+    approvals = Approvals(previews, now)
+    leavers = CountLeavers(windows, links, now)
     planning = PlanEmployees(links, owners, now)
     defaults, worklist = TableEmployeeDefaults(storage), TableWorklist(storage)
     writer = EmployeesV1(outside, bms_session.settings, vault, budget, now)
@@ -223,6 +234,7 @@ def build(settings: Settings) -> App:
         queues,
         now,
     )
+    gathering = GatherEmployees(connections, defaults, worklist, links, bms, bms.bulk(), now)
     apply = Apply(
         connections=connections,
         rules=rules,
@@ -232,11 +244,12 @@ def build(settings: Settings) -> App:
         log=activity,
         queues=queues,
         directories=directories,
-        holding_back=HoldingBack(CountLeavers(windows, links, now), holding),
+        approvals=approvals,
+        holding_back=HoldingBack(leavers, holding),
         holding=holding,
         seeking=Seeking(links, owners, conflicts, reading, finding, queues, now),
         acting=acting,
-        employees=GatherEmployees(connections, defaults, worklist, links, bms, bms.bulk(), now),
+        employees=gathering,
         employee_acting=EmployeeActing(
             connections=connections,
             links=links,
@@ -267,6 +280,30 @@ def build(settings: Settings) -> App:
         directories=directories,
         queues=queues,
         reading=reading,
+        approvals=approvals,
+        now=now,
+    )
+    preview_run = RunPreview(
+        connections=connections,
+        previews=previews,
+        links=links,
+        directories=directories,
+        reading=reading,
+        deciding=DecidePreview(
+            links=links,
+            owners=owners,
+            conflicts=conflicts,
+            finding=finding,
+            employees=gathering,
+            defaults=defaults,
+            bms_settings=bms_settings,
+            planning=planning,
+            bms=bms.bulk(),
+            now=now,
+        ),
+        leavers=leavers,
+        bms=bms.bulk(),
+        queues=queues,
         now=now,
     )
 
@@ -315,6 +352,7 @@ def build(settings: Settings) -> App:
         now=now,
     )
     re_evaluation = ReEvaluation(connections, queues, now)
+    mapping = MappingRules(connections, rules, directories, bms, bms_settings, re_evaluation, now)
     api = admin_api(
         settings,
         connections=ManageConnections(
@@ -329,7 +367,8 @@ def build(settings: Settings) -> App:
             now,
         ),
         syncs=OrderSync(connections, rules, runs, bms_settings, queues, pacing, now, new_run_id),
-        rules=MappingRules(connections, rules, directories, bms, bms_settings, re_evaluation, now),
+        rules=mapping,
+        previews=Previewing(connections, previews, mapping, queues, now, time.sleep, new_id),
         employee_defaults=ManageEmployeeDefaults(
             defaults,
             worklist,
@@ -377,10 +416,11 @@ def build(settings: Settings) -> App:
         apply=apply,
         passing_on=passing_on,
         sweep=sweep,
+        preview_run=preview_run,
         subscriptions=subscriptions,
         poison=Poison(runs, failures, queues, now),
         worklist=work_off,
-        retention=Retention(TableArchive(storage), holding, settings.retention_days, now),
+        retention=Retention(TableArchive(storage), holding, settings.retention_days, previews, now),
         measure=Measure(
             connections,
             sweep_state,

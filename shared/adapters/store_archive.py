@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
-from shared.adapters.store_connections import stamp
+from shared.adapters.store_connections import remove_rows, stamp
 from shared.adapters.store_log import day_key
-from shared.adapters.tables import Entity, Storage, Write
+from shared.adapters.tables import Entity, Storage
 
 # A run that nobody has looked at since is not marked as ended; one this old has ended somehow.
 _SURELY_OVER = timedelta(days=7)
@@ -82,15 +81,4 @@ class TableArchive:
         )
 
     def _remove(self, name: str, query: str, parameters: Mapping[str, str]) -> int:
-        table = self._storage.table(name)
-        removed = 0
-        pages = table.pages(query, parameters=parameters, select=["PartitionKey", "RowKey"])
-        for entities, _ in pages:
-            partitions: defaultdict[str, list[Write]] = defaultdict(list)
-            for entity in entities:
-                keys = {"PartitionKey": entity["PartitionKey"], "RowKey": entity["RowKey"]}
-                partitions[entity["PartitionKey"]].append(Write(keys, delete=True))
-            for writes in partitions.values():
-                table.write_all(writes)
-                removed += len(writes)
-        return removed
+        return remove_rows(self._storage.table(name), query, parameters)

@@ -7,14 +7,16 @@ person edits them, and as decisions use them (R5); the second set is replaced as
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from shared.adapters.tables import Entity, Storage, Write
+from shared.adapters.tables import Entity, Storage, Table, Write
 from shared.core.model import (
     AccountId,
+    Approval,
     Connection,
     ConnectionId,
     GroupId,
@@ -95,6 +97,7 @@ class TableConnections:
         self._empty("failures", "failure", of=connection_id)
         for partition in ("contact", "held", "everybody"):
             self._empty("itglue", partition, of=connection_id)
+        remove_rows(self._storage.table("previews"), "connectionId eq @c", {"c": connection_id})
         self._table.write(Write({"PartitionKey": _PARTITION, "RowKey": connection_id}, delete=True))
 
     def _empty(self, name: str, partition: str, of: str | None = None) -> None:
@@ -106,6 +109,20 @@ class TableConnections:
         pages = table.pages(query, parameters=parameters, select=["PartitionKey", "RowKey"])
         for entities, _ in pages:
             table.write_all([Write(_keys(entity), delete=True) for entity in entities])
+
+
+def remove_rows(table: Table, query: str, parameters: Mapping[str, str]) -> int:
+    """Remove every row of a query, whatever its partition; answers how many."""
+    removed = 0
+    pages = table.pages(query, parameters=parameters, select=["PartitionKey", "RowKey"])
+    for entities, _ in pages:
+        partitions: defaultdict[str, list[Write]] = defaultdict(list)
+        for entity in entities:
+            partitions[entity["PartitionKey"]].append(Write(_keys(entity), delete=True))
+        for writes in partitions.values():
+            table.write_all(writes)
+            removed += len(writes)
+    return removed
 
 
 def _keys(entity: Entity) -> Entity:
@@ -135,6 +152,8 @@ def _connection_entity(one: Connection) -> Entity:
         "comparedEdit": stamp(one.compared_edit),
         "liveRules": one.live_rules,
         "resumedAt": stamp(one.resumed_at),
+        "approvedPreview": one.approval.preview_id if one.approval else "",
+        "approvedUntil": stamp(one.approval.until) if one.approval else "",
         "troubles": json.dumps(
             [
                 {
@@ -175,9 +194,15 @@ def _connection(entity: Entity) -> Connection:
         compared_edit=when(entity.get("comparedEdit")),
         live_rules=entity.get("liveRules", ""),
         resumed_at=when(entity.get("resumedAt")),
+        approval=_approval(entity),
         troubles=tuple(_trouble(item) for item in json.loads(entity["troubles"])),
         etag=entity["etag"],
     )
+
+
+def _approval(entity: Entity) -> Approval | None:
+    until = when(entity.get("approvedUntil"))
+    return None if until is None else Approval(entity["approvedPreview"], until)
 
 
 def _trouble(item: dict[str, Any]) -> Trouble:
@@ -200,21 +225,21 @@ class TableRules:
         if connection_id is not None:
             query += " and connectionId eq @c"
             parameters["c"] = connection_id
-        return [_rule(entity) for entity in self._edited.query(query, parameters=parameters)]
+        return [rule_of(entity) for entity in self._edited.query(query, parameters=parameters)]
 
     def get(self, rule_id: RuleId) -> MappingRule | None:
         entity = self._edited.get("rule", rule_id)
-        return _rule(entity) if entity else None
+        return rule_of(entity) if entity else None
 
     def put(self, rule: MappingRule) -> None:
-        self._edited.write(Write(_rule_entity(rule, "rule")))
+        self._edited.write(Write(rule_entity(rule, "rule")))
 
     def remove(self, rule: MappingRule) -> None:
         self._edited.write(Write({"PartitionKey": "rule", "RowKey": rule.id}, delete=True))
 
     def replace(self, connection_id: ConnectionId, rules: Sequence[MappingRule]) -> None:
         kept = {rule.id for rule in rules}
-        writes = [Write(_rule_entity(rule, "rule")) for rule in rules]
+        writes = [Write(rule_entity(rule, "rule")) for rule in rules]
         writes += [
             Write({"PartitionKey": "rule", "RowKey": rule.id}, delete=True)
             for rule in self.edited(connection_id)
@@ -227,7 +252,7 @@ class TableRules:
         if version and known is not None and known[0] == version:
             return known[1]
         found = self._live.query("PartitionKey eq @p", parameters={"p": connection_id})
-        rules = [_rule(entity) for entity in found]
+        rules = [rule_of(entity) for entity in found]
         # By its own version, whatever was asked for: it may be replaced at this very moment.
         self._known[connection_id] = (version_of(rules), rules)
         return rules
@@ -236,9 +261,7 @@ class TableRules:
         before = {rule.id: rule for rule in self.live(connection_id)}
         kept = {rule.id for rule in rules}
         writes = [
-            Write(_rule_entity(rule, connection_id))
-            for rule in rules
-            if before.get(rule.id) != rule
+            Write(rule_entity(rule, connection_id)) for rule in rules if before.get(rule.id) != rule
         ]
         writes += [
             Write({"PartitionKey": connection_id, "RowKey": gone}, delete=True)
@@ -248,7 +271,8 @@ class TableRules:
         self._live.write_all(writes)
 
 
-def _rule_entity(rule: MappingRule, partition: str) -> Entity:
+def rule_entity(rule: MappingRule, partition: str) -> Entity:
+    """The row of a rule in this partition."""
     return {
         "PartitionKey": partition,
         "RowKey": rule.id,
@@ -272,7 +296,8 @@ def _rule_entity(rule: MappingRule, partition: str) -> Entity:
     }
 
 
-def _rule(entity: Entity) -> MappingRule:
+def rule_of(entity: Entity) -> MappingRule:
+    """The inverse of `rule_entity`."""
     created_at = when(entity["createdAt"])
     if created_at is None:
         raise ValueError("a rule has a date")

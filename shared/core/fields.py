@@ -13,11 +13,17 @@ from dataclasses import dataclass
 
 from shared.core.matching import key, primary_address
 from shared.core.model import (
+    AccountId,
     Contact,
+    ContactEmail,
+    ContactPhone,
     ContactTypes,
     EntraUser,
     FieldChange,
+    Link,
+    LinkState,
     LocationId,
+    RecordId,
 )
 from shared.core.phones import EntryStep, PhoneBook
 
@@ -177,6 +183,44 @@ def contact_changes(
         fields["IsActive"] = True
         shown.append(FieldChange("active", "no", "yes"))
     return ContactChanges(fields, emails, phone_steps, after, tuple(shown), tuple(notes))
+
+
+def remembered_contact(link: Link, types: ContactTypes) -> Contact:
+    """The contact as this app last wrote it or found it equal, where BMS is not to be asked."""
+    held = link.written
+    email = held.get("Email", "")
+    phones = (
+        (held.get("WorkPhone", ""), types.work_phone),
+        (held.get("MobilePhone", ""), types.mobile_phone),
+    )
+    return Contact(
+        id=link.record_id or RecordId(0),
+        account_id=link.account_id or AccountId(0),
+        location_id=link.location_id,
+        first_name=held.get("FirstName", ""),
+        last_name=held.get("LastName", ""),
+        job_title=held.get("JobTitle", ""),
+        is_active=link.state in (LinkState.ACTIVE, LinkState.KEPT),
+        emails=(ContactEmail(email, types.email or 0, True),) if email else (),
+        phones=tuple(
+            ContactPhone(number, type_id, False)
+            for number, type_id in phones
+            if number and type_id is not None
+        ),
+    )
+
+
+def shown_of_new(wanted: WantedContact, types: ContactTypes) -> tuple[FieldChange, ...]:
+    """The fields of a new contact as the activity shows them; a phone needs its type."""
+    values = (
+        ("first name", wanted.first_name),
+        ("last name", wanted.last_name),
+        ("e-mail", wanted.email),
+        ("work phone", wanted.work_phone if types.work_phone is not None else ""),
+        ("mobile phone", wanted.mobile_phone if types.mobile_phone is not None else ""),
+        ("job title", wanted.job_title),
+    )
+    return tuple(FieldChange(name, "", value) for name, value in values if value)
 
 
 _SHOWN = {

@@ -53,6 +53,7 @@ class SweepOrder:
 
     kind "sweep": read the delta queries. "full": compare everybody (with `sync`). "rules": the same
     after an edit, if the rules were last edited at `stamp`. "subscriptions": keep them (R31).
+    "preview": work `preview` out.
     """
 
     connection_id: ConnectionId
@@ -64,6 +65,7 @@ class SweepOrder:
     looks: int = 0
     tries: int = 0
     revived: int = 0  # how often it came back from the poison queue
+    preview: str = ""
 
 
 def encode_user_delta(delta: UserDelta) -> str:
@@ -134,6 +136,8 @@ def encode_sweep_order(order: SweepOrder) -> str:
         body["t"] = order.tries
     if order.revived:
         body["r"] = order.revived
+    if order.preview:
+        body["pv"] = order.preview
     return json.dumps(body, separators=(",", ":"))
 
 
@@ -151,6 +155,7 @@ def decode_sweep_order(text: str) -> SweepOrder:
             looks=int(body.get("l", 0)),
             tries=int(body.get("t", 0)),
             revived=int(body.get("r", 0)),
+            preview=str(body.get("pv", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableMessage("not a sweep order") from error

@@ -76,6 +76,14 @@ class HoldLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """A person saved rules with a preview's numbers confirmed: its leavers may go (R20)."""
+
+    preview_id: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """One Entra tenant that is synced. The client secret is in Key Vault, never here."""
 
@@ -97,6 +105,7 @@ class Connection:
     compared_edit: datetime | None = None  # the edit by which everybody was last compared
     resumed_at: datetime | None = None
     live_rules: str = ""  # the version of the rule set that decisions use
+    approval: Approval | None = None  # of the last edit; any other edit ends it
     troubles: tuple[Trouble, ...] = ()
     etag: str = field(default="", compare=False)
 

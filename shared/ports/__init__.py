@@ -47,6 +47,7 @@ from shared.ports.memory import (
     Windows,
 )
 from shared.ports.people import AddressEntry, AddressIndex, Known, Links, Owner, Owners
+from shared.ports.previews import Preview, PreviewedRule, Previews
 from shared.ports.vault import (
     BMS_PASSWORD,
     ITGLUE_KEY,
@@ -112,6 +113,9 @@ __all__ = [
     "PassedOnStore",
     "PendingSignIn",
     "PendingSignIns",
+    "Preview",
+    "PreviewedRule",
+    "Previews",
     "Queues",
     "RouteMissing",
     "Rules",

@@ -7,3 +7,4 @@ from datetime import datetime
 
 Now = Callable[[], datetime]
 NewId = Callable[[], str]
+Sleep = Callable[[float], None]  # seconds

@@ -26,21 +26,16 @@ from shared.core.decision import (
     TakeOut,
     Wait,
 )
-from shared.core.employee_decision import AnyStep, EmployeeStep, next_step
-from shared.core.fields import wanted_contact
+from shared.core.employee_decision import AnyStep, EmployeeStep
 from shared.core.matching import addresses
 from shared.core.messages import UserDelta, encode_user_delta
 from shared.core.model import (
     Connection,
-    GroupId,
     HoldMark,
     Link,
-    LinkState,
     Origin,
-    RecordType,
     UserId,
 )
-from shared.core.rules import Membership, Placement, place
 from shared.errors import SyncError, TryLater
 from shared.ports import (
     FRESH,
@@ -51,14 +46,21 @@ from shared.ports import (
     Links,
     Look,
     Now,
-    Owner,
     Owners,
     Queues,
     Rules,
 )
 from shared.sync import troubles
 from shared.sync.acting import Acting
+from shared.sync.approvals import Approvals, is_approved
 from shared.sync.contact_jobs import Change, Deactivate, EndMove, Job
+from shared.sync.deciding import (
+    doubtful_groups,
+    next_steps,
+    placed,
+    still_theirs,
+    unreadable_groups,
+)
 from shared.sync.employee_acting import EmployeeActing
 from shared.sync.employee_gathering import GatherEmployees
 from shared.sync.finding import Sought
@@ -86,6 +88,7 @@ class Apply:
     log: ActivityLog
     queues: Queues
     directories: Directories
+    approvals: Approvals
     holding_back: HoldingBack
     holding: Holding
     seeking: Seeking
@@ -148,7 +151,7 @@ class Apply:
     def _run(self, work: Work) -> None:
         looks = self._gather(work)
         decided = self.employees.withdraw(work, self._decide(work, looks))
-        steps = self.holding_back.of(work, self._still_theirs(work, decided))
+        steps = self.holding_back.of(work, still_theirs(self.owners, work, decided))
         contacts, employees = _apart(steps)
         self.acting.act(work, self._jobs(work, contacts))
         self.employee_acting.act(work, employees)
@@ -160,6 +163,8 @@ class Apply:
         now = self.now()
         users = list(dict.fromkeys(work.delta.users))
         work.links = self.links.get_many(work.connection.id, users)
+        approved = self.approvals.of(work.connection)
+        work.approved = {user for user, link in work.links.items() if is_approved(approved, link)}
         free = []
         for user in users:
             link = work.links.get(user)
@@ -184,92 +189,17 @@ class Apply:
     # --- decide ------------------------------------------------------------------------------
 
     def _decide(self, work: Work, looks: dict[UserId, Look]) -> dict[UserId, AnyStep]:
-        doubtful = self._doubtful(work, looks)
-        unreadable = self._unreadable(work, doubtful) if doubtful else frozenset()
-        placements: dict[UserId, Placement] = {}
-        for user, look in looks.items():
-            if look.user is not None:
-                work.users[user] = look.user
-                membership = Membership(look.member_of, look.direct, unreadable)
-                placements[user] = place(look.user, membership, work.rules)
-                work.wanted[user] = wanted_contact(look.user, work.connection.email_source)
-        by_api = self.employees.wanted(work, placements)
-        return {
-            user: next_step(
-                placements.get(user),
-                work.wanted.get(user),
-                work.employees.get(user),
-                work.links.get(user),
-                on_leave=work.connection.on_leave,
-                match_scope=work.connection.match_scope,
-                by_api=by_api,
-            )
-            for user in looks
-            if user not in work.later
-        }
-
-    def _doubtful(self, work: Work, looks: dict[UserId, Look]) -> set[GroupId]:
-        """Groups whose absence would make somebody leave or move: are they there at all? (R22)"""
-        groups = {rule.id: rule.group_id for rule in work.rules if rule.enabled}
-        doubtful = set()
-        for user, look in looks.items():
-            link = work.links.get(user)
-            if link is None or link.record_id is None or link.rule_id is None:
-                continue
-            group = groups.get(link.rule_id)
-            if group is not None and look.user is not None and group not in look.member_of:
-                doubtful.add(group)
-        return doubtful
-
-    def _unreadable(self, work: Work, groups: set[GroupId]) -> frozenset[GroupId]:
-        found = work.directory.groups(sorted(groups))
-        bad: set[GroupId] = set()
-        for group in groups:
-            state = found.get(group)
-            if isinstance(state, TryLater):
-                raise state  # it may well be there
-            if isinstance(state, SyncError) or state is None or state.hidden:
-                bad.add(group)
-        if bad:
+        unreadable = unreadable_groups(work, doubtful_groups(work, looks))
+        if unreadable:
             troubles.record(
                 self.connections,
                 work.connection.id,
-                trouble_texts.unreadable_groups(sorted(bad), self.now()),
+                trouble_texts.unreadable_groups(sorted(unreadable), self.now()),
                 seen=work.connection,
             )
-        return frozenset(bad)
-
-    def _still_theirs(self, work: Work, steps: dict[UserId, AnyStep]) -> dict[UserId, AnyStep]:
-        """Who comes back gets his record again, unless it has passed to another user (R19)."""
-        back = {
-            user: step
-            for user, step in steps.items()
-            if isinstance(step, Compare) and step.returning
-        }
-        if not back:
-            return steps
-        owners = self.owners.get_many(
-            RecordType.CONTACT, [step.record_id for step in back.values()]
-        )
-        after = dict(steps)
-        for user, step in back.items():
-            owner = owners.get(step.record_id)
-            work.owners[user] = owner
-            if owner is None or owner == Owner(work.connection.id, user):
-                continue
-            account = step.rule.account_id
-            if account is not None:
-                only_there = work.connection.match_scope == "account"
-                work.links[user] = replace(
-                    work.link_of(user),
-                    state=LinkState.PENDING,
-                    record_id=None,
-                    account_id=None,
-                    rule_account_id=None,
-                    written={},
-                )
-                after[user] = Seek(step.rule, account, only_there, reason=step.reason)
-        return after
+        placements = placed(work, looks, unreadable)
+        by_api = self.employees.wanted(work, placements)
+        return next_steps(work, looks, placements, by_api=by_api)
 
     # --- act: what needs no claim at once, the rest as jobs --------------------------------------
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from shared.core.fields import ContactChanges, WantedContact, contact_changes
+from shared.core.fields import ContactChanges, WantedContact, contact_changes, shown_of_new
 from shared.core.matching import key
 from shared.core.model import (
     Account,
@@ -217,18 +217,7 @@ class ContactJobs:
         notes.extend(more)
         link, moved = self._take_out_old(link, before_write)
         notes.extend(moved)
-        shown = tuple(
-            FieldChange(name, "", value)
-            for name, value in (
-                ("first name", wanted.first_name),
-                ("last name", wanted.last_name),
-                ("e-mail", wanted.email),
-                ("work phone", work),
-                ("mobile phone", mobile),
-                ("job title", wanted.job_title),
-            )
-            if value
-        )
+        shown = shown_of_new(wanted, types)
         record = Contact(
             record_id,
             job.account_id,

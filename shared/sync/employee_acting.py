@@ -56,6 +56,7 @@ from shared.sync.employee_planning import (
     Plan,
     PlanEmployees,
     Staff,
+    staff_of,
 )
 from shared.sync.holding import Holding
 from shared.sync.reports import Reports
@@ -138,12 +139,8 @@ class EmployeeActing:
 
     def staff(self, work: Work, newer_than: datetime) -> Staff:
         """Everybody in BMS, read since then."""
-        settings = self.bms_settings.get()
-        return Staff(
-            {one.id: one for one in self._hands(work).bms.employees(newer_than=newer_than)},
-            self.defaults.get(),
-            settings.user_name if settings else "",
-        )
+        bms = self._hands(work).bms
+        return staff_of(bms, self.defaults, self.bms_settings, newer_than)
 
     # --- plan ----------------------------------------------------------------------------------
 

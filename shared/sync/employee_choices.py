@@ -11,6 +11,7 @@ from shared.core.model import LinkState, RecordId, RecordType, UserId
 from shared.ports import Conflict, Conflicts, Links, Now, Owners, Queues, Worklist
 from shared.sync.employee_planning import LeaveBe, Plan, PlanEmployees, Staff
 from shared.sync.handing_over import HandingOver
+from shared.sync.standing_choice import LEFT_OUT, standing_choice
 from shared.sync.work import Told, Work
 
 
@@ -31,26 +32,21 @@ class EmployeeChoices:
     ) -> Plan | None:
         """The plan that a person has chosen for these very employees; else it is a conflict."""
         known = self.conflicts.get(work.connection.id, user)
-        chosen = (
-            known is not None
-            and known.state == "resolved"
-            and known.record_type is RecordType.EMPLOYEE
-            and set(known.record_ids) == set(found.record_ids)
-        )
-        if known is None or not chosen:
+        choice = standing_choice(known, found, RecordType.EMPLOYEE)
+        if choice is None:
             self._conflict(work, user, found, known)
             return None
-        if known.ignore:
-            self._stays(work, user, "a person chose to leave this user out")
+        if choice.ignore:
+            self._stays(work, user, LEFT_OUT)
             return None
-        if known.create or known.chosen is None:
+        if choice.create or choice.chosen is None:
             return self.planning.create(work, user, step)
-        if known.chosen not in staff.employees:
+        if choice.chosen not in staff.employees:
             self._conflict(work, user, found, known)
             return None
-        if not self._take_from_former(work, user, known.chosen):
+        if not self._take_from_former(work, user, choice.chosen):
             return None
-        planned = self.planning.take_over(work, user, step, staff, known.chosen)
+        planned = self.planning.take_over(work, user, step, staff, choice.chosen)
         if isinstance(planned, LeaveBe):
             self._stays(work, user, planned.reason)
             return None

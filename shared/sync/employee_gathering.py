@@ -42,30 +42,31 @@ class GatherEmployees:
 
         Who cannot be told at present is put to `later`.
         """
-        ruled = {
-            user: placement.rule
-            for user, placement in placements.items()
-            if placement.rule is not None and placement.rule.record_type is RecordType.EMPLOYEE
-        }
-        concerned = ruled or any(
-            link.record_type is RecordType.EMPLOYEE or link.task for link in work.links.values()
-        )
-        if not concerned:
+        ruled = _ruled(placements)
+        if not ruled and not _concerned(work):
             return False
         defaults = self.defaults.get()
-        if ruled:
-            try:
-                self._fill(work, ruled, defaults)
-            except SyncError as error:
-                later = troubles.as_later(
-                    self.connections, work.connection, error, self.now(), PARKED
-                )
-                work.later |= {user: later for user in ruled if user not in work.employees}
+        try:
+            self._fill(work, ruled, defaults)
+        except SyncError as error:
+            later = troubles.as_later(self.connections, work.connection, error, self.now(), PARKED)
+            work.later |= {user: later for user in ruled if user not in work.employees}
+        return defaults.by_api
+
+    def preview(self, work: Work, placements: Mapping[UserId, Placement]) -> bool:
+        """The same with nothing written; trouble with BMS is raised."""
+        ruled = _ruled(placements)
+        if not ruled and not _concerned(work):
+            return False
+        defaults = self.defaults.get()
+        self._fill(work, ruled, defaults)
         return defaults.by_api
 
     def _fill(
         self, work: Work, ruled: Mapping[UserId, MappingRule], defaults: EmployeeDefaults
     ) -> None:
+        if not ruled:
+            return
         bms = self.bms if work.fresh else self.bulk_bms
         lists = lists_of(bms)
         linked = self._managers(work, list(ruled))
@@ -120,6 +121,19 @@ class GatherEmployees:
                 del after[user]
                 work.decide_again(user)
         return after
+
+
+def _ruled(placements: Mapping[UserId, Placement]) -> dict[UserId, MappingRule]:
+    """Whom an employee rule takes."""
+    return {
+        user: placement.rule
+        for user, placement in placements.items()
+        if placement.rule is not None and placement.rule.record_type is RecordType.EMPLOYEE
+    }
+
+
+def _concerned(work: Work) -> bool:
+    return any(link.record_type is RecordType.EMPLOYEE or link.task for link in work.links.values())
 
 
 def lists_of(bms: Bms) -> Lists:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from shared.core.employee_decision import (
     CompareEmployee,
@@ -39,7 +40,15 @@ from shared.core.model import (
     UserId,
 )
 from shared.core.worklist import Item, ItemKind, as_employee, kind_of, switch_off
-from shared.ports import Links, Now, Owner, Owners
+from shared.ports import (
+    Bms,
+    BmsSettingsStore,
+    EmployeeDefaultsStore,
+    Links,
+    Now,
+    Owner,
+    Owners,
+)
 from shared.sync.work import Work
 
 
@@ -109,6 +118,21 @@ class Staff:
         """R15: the API user, and whom the operator named."""
         is_api_user = bool(self.api_user) and key(employee.user_name) == key(self.api_user)
         return is_api_user or employee.id in self.defaults.protected
+
+
+def staff_of(
+    bms: Bms,
+    defaults: EmployeeDefaultsStore,
+    settings: BmsSettingsStore,
+    newer_than: datetime | None = None,
+) -> Staff:
+    """Everybody in BMS, by a list that was read since then."""
+    saved = settings.get()
+    return Staff(
+        {one.id: one for one in bms.employees(newer_than=newer_than)},
+        defaults.get(),
+        saved.user_name if saved else "",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ whose user has left is free again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.core.decision import Seek
@@ -47,6 +47,43 @@ class Answer:
     former_owner: Owner | None = None  # of the record found, when it has to be taken over
 
 
+@dataclass(slots=True)
+class Meanwhile:
+    """What others are about to make, take and leave, where nothing is written (previews)."""
+
+    made: dict[str, list[Candidate]] = field(default_factory=dict)
+    taken: set[RecordId] = field(default_factory=set)
+    left: set[RecordId] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """The index's entries for some users, and whose the records in them are."""
+
+    connection_id: ConnectionId
+    entries: dict[str, AddressEntry]
+    owned: Mapping[RecordId, Owner]
+    held: Set[RecordId]  # by users who are still in scope
+
+    def answer(self, one: Sought, meanwhile: Meanwhile | None = None) -> Answer:
+        """The match for one of them."""
+        others = {record for record in self.held if not self._is_mine(record, one)}
+        if meanwhile is not None:
+            others = (others - meanwhile.left) | meanwhile.taken
+        made = meanwhile.made if meanwhile is not None else None
+        answer = _answer(one, self.entries, frozenset(others), made)
+        if isinstance(answer.match, Found):
+            record = answer.match.candidate.record_id
+            former = self.owned.get(record)
+            if former is not None and not self._is_mine(record, one):
+                return replace(answer, former_owner=former)
+        return answer
+
+    def _is_mine(self, record: RecordId, one: Sought) -> bool:
+        owner = self.owned[record]
+        return (owner.connection_id, owner.user_id) == (self.connection_id, one.user_id)
+
+
 @dataclass(frozen=True, slots=True)
 class FindRecords:
     """Matches users against the address index."""
@@ -67,7 +104,7 @@ class FindRecords:
         entries = self.index.cached(every) if cached else self.index.get_many(every)
         if search:
             for one in sought:
-                answer = self._match(one, entries, frozenset())
+                answer = _answer(one, entries, frozenset())
                 # Behind another user's lock a record is being made: it will be in the index soon.
                 locked = any(
                     entry.creating_for not in (None, one.user_id)
@@ -75,23 +112,23 @@ class FindRecords:
                 )
                 if isinstance(answer.match, NotFound) and not locked:
                     self._search(one.keys, entries)
+        matching = self._matching(connection_id, sought, entries)
+        return {one.user_id: matching.answer(one) for one in sought}
+
+    def bulk(self, connection_id: ConnectionId, sought: Sequence[Sought]) -> Matching:
+        """What matching many users rests on, from this process's copy of the index alone."""
+        every = {key for one in sought for key in one.keys}
+        return self._matching(connection_id, sought, self.index.cached(every))
+
+    def _matching(
+        self,
+        connection_id: ConnectionId,
+        sought: Sequence[Sought],
+        entries: dict[str, AddressEntry],
+    ) -> Matching:
         owned = self._owned(sought, entries)
-        held = {record: owner for record, owner in owned.items() if self._still_held(record, owner)}
-        answers: dict[UserId, Answer] = {}
-        for one in sought:
-            me = (connection_id, one.user_id)
-            taken = frozenset(
-                record
-                for record, owner in held.items()
-                if (owner.connection_id, owner.user_id) != me
-            )
-            answer = self._match(one, entries, taken)
-            if isinstance(answer.match, Found):
-                former = owned.get(answer.match.candidate.record_id)
-                if former is not None and (former.connection_id, former.user_id) != me:
-                    answer = replace(answer, former_owner=former)
-            answers[one.user_id] = answer
-        return answers
+        held = {record for record, owner in owned.items() if self._still_held(record, owner)}
+        return Matching(connection_id, entries, owned, held)
 
     def search(self, keys: Sequence[str]) -> bool:
         """Ask BMS for these addresses, add what it shows to the index; whether it shows any."""
@@ -165,26 +202,6 @@ class FindRecords:
             return {}
         return self.owners.get_many(RecordType.CONTACT, candidates)
 
-    def _match(
-        self, one: Sought, entries: dict[str, AddressEntry], taken: frozenset[RecordId]
-    ) -> Answer:
-        mine = {key: entries[key] for key in one.keys if key in entries}
-        candidates = {
-            key: [
-                Candidate(known.record_id, known.account_id, known.is_active)
-                for known in entry.known
-            ]
-            for key, entry in mine.items()
-        }
-        result = match(
-            one.keys,
-            candidates,
-            account_id=one.step.account_id,
-            own_account_only=one.step.own_account_only,
-            taken=taken,
-        )
-        return Answer(result, mine)
-
     def _still_held(self, record: RecordId, owner: Owner) -> bool:
         link = self.links.get(owner.connection_id, owner.user_id)
         if link is None:
@@ -193,6 +210,31 @@ class FindRecords:
             return True  # a worker is about to write it, or died over it
         is_his = link.record_type is RecordType.CONTACT and link.record_id == record
         return is_his and link.state is LinkState.ACTIVE
+
+
+def _answer(
+    one: Sought,
+    entries: Mapping[str, AddressEntry],
+    taken: frozenset[RecordId],
+    made: Mapping[str, Sequence[Candidate]] | None = None,
+) -> Answer:
+    mine = {key: entries[key] for key in one.keys if key in entries}
+    candidates = {
+        key: [
+            Candidate(known.record_id, known.account_id, known.is_active) for known in entry.known
+        ]
+        for key, entry in mine.items()
+    }
+    for key in one.keys if made else ():
+        candidates.setdefault(key, []).extend(made.get(key, ()) if made else ())
+    result = match(
+        one.keys,
+        candidates,
+        account_id=one.step.account_id,
+        own_account_only=one.step.own_account_only,
+        taken=taken,
+    )
+    return Answer(result, mine)
 
 
 def creating_elsewhere(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.core.model import EntraGroup, GroupState, MappingRule
-from shared.errors import BadInput
+from shared.errors import BadInput, SyncError, TryLater
+from shared.ports import Directory
 
+PATIENCE = 3  # tries before a missing group is believed
+_GROUP_WAIT = timedelta(seconds=3)
 SECOND_LOOK = timedelta(hours=1)  # after which a group that is still gone is believed to be
 
 
@@ -47,6 +51,37 @@ def with_group(rule: MappingRule, group: EntraGroup) -> MappingRule:
         group_gone_since=None,
         group_gone_twice=False,
     )
+
+
+def with_groups_now(
+    rules: Sequence[MappingRule], directory: Directory, now: datetime, *, patient: bool
+) -> list[MappingRule]:
+    """The rules with what Entra says of their groups now.
+
+    TryLater where that cannot be told at present; `patient`: nor while a group is missing for the
+    first time, since replicas lag (graph.md 3.7) and it may have been made a moment ago.
+    """
+    found = directory.groups(sorted({rule.group_id for rule in rules})) if rules else {}
+    checked: list[MappingRule] = []
+    for rule in rules:
+        group = found.get(rule.group_id)
+        if isinstance(group, TryLater):
+            raise group
+        if isinstance(group, SyncError):
+            after = replace(
+                rule,
+                group_state=GroupState.UNREADABLE,
+                group_gone_since=None,
+                group_gone_twice=False,
+            )
+        elif group is None and patient and rule.group_state is not GroupState.GONE:
+            raise TryLater(f"Entra does not show the group {rule.group_id}.", _GROUP_WAIT)
+        elif group is None:
+            after = without_group(rule, now)
+        else:
+            after = with_group(rule, group)
+        checked.append(after)
+    return checked
 
 
 def without_group(rule: MappingRule, now: datetime) -> MappingRule:

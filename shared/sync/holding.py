@@ -100,6 +100,10 @@ class Holding:
         """Nothing about these users waits any more: they are in scope again, or kept."""
         self._show(connection_id, dict.fromkeys(users, "back"))
 
+    def approved_before(self, connection_id: ConnectionId, users: Sequence[UserId]) -> None:
+        """They leave with a rule change whose numbers a person has confirmed meanwhile."""
+        self._show(connection_id, dict.fromkeys(users, HoldMark.APPROVED.value))
+
     # --- a person decides ----------------------------------------------------------------------
 
     def approve(self, hold_id: str, users: Sequence[str] | None) -> Decided:

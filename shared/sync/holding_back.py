@@ -29,8 +29,11 @@ class HoldingBack:
         }
         held: list[UserId] = []
         waiting: list[UserId] = []
+        approved = [user for user in leaving if user in work.approved]
         for user in leaving:
             match work.link_of(user).hold:
+                case _ if user in work.approved:
+                    pass  # saved with its preview's numbers confirmed
                 case HoldMark.NONE if _must_wait(steps[user]):
                     held.append(user)
                 case HoldMark.NONE:
@@ -42,6 +45,9 @@ class HoldingBack:
                 case mark:
                     waiting += [user] if mark is HoldMark.WAITING else []
                     after[user] = Wait("waits for a person's decision on the hold")
+        shown = [user for user in approved if work.link_of(user).hold in _LISTED]
+        if shown:
+            self.holding.approved_before(work.connection.id, shown)
         new = [user for user in leaving if user in work.leavers]
         if new and not self.leavers.allow(work.connection, new, work.leavers_elsewhere):
             held += new
@@ -62,6 +68,9 @@ class HoldingBack:
         return HeldUser(
             user, link.record_id, reason, entra.display_name if entra else link.display_name
         )
+
+
+_LISTED = frozenset({HoldMark.WAITING, HoldMark.EXPIRED})
 
 
 def _must_wait(step: AnyStep) -> bool:

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from shared.core.model import (
     Account,
     AccountId,
+    Approval,
     Connection,
+    ConnectionId,
     EntraGroup,
     GroupId,
     LocationId,
@@ -56,6 +58,14 @@ class Saved:
 
     rule: MappingRule
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSet:
+    """A whole set that can be saved, in the order of the request, and the one before it."""
+
+    rules: list[MappingRule]
+    before: Mapping[RuleId, MappingRule]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +133,26 @@ class MappingRules:
     def replace(self, connection_id: str, wishes: Sequence[RuleWish]) -> list[MappingRule]:
         """The whole set, all or nothing; BadInputs names every problem with its place."""
         connection = existing(self.connections, connection_id)
+        checked = self.checked_set(connection, wishes)
+        return self.take(connection.id, checked.rules, checked.before, None)
+
+    def take(
+        self,
+        connection_id: ConnectionId,
+        rules: list[MappingRule],
+        before: Mapping[RuleId, MappingRule],
+        approval: Approval | None,
+    ) -> list[MappingRule]:
+        """Save a checked set in place of the one before; `approval` is of this change (R20)."""
+        changed = {rule.id: rule for rule in rules} != before
+        if changed:
+            self.rules.replace(connection_id, rules)
+        if changed or approval is not None:  # approved is what the same rules still have to do
+            self.re_evaluation.order(connection_id, gather=False, approval=approval)
+        return in_order(rules)
+
+    def checked_set(self, connection: Connection, wishes: Sequence[RuleWish]) -> CheckedSet:
+        """The rules that a whole set comes to, nothing saved; BadInputs names every problem."""
         before = {rule.id: rule for rule in self.rules.edited(connection.id)}
         problems: list[BadInput] = []
         seen: set[str] = set()
@@ -149,10 +179,7 @@ class MappingRules:
                 problems.append(_at(index, refusal))
         if problems:
             raise BadInputs(problems)
-        if {rule.id: rule for rule in rules} != before:
-            self.rules.replace(connection.id, rules)
-            self.re_evaluation.order(connection.id, gather=False)
-        return in_order(rules)
+        return CheckedSet(rules, before)
 
     def checked(
         self,
@@ -343,6 +370,11 @@ def _left_out(wish: RuleWish) -> tuple[str, ...]:
         "An employee belongs to no account: accountId and locationId were left out. His own "
         "location comes from the Employee Defaults or from employee.locationId.",
     )
+
+
+def says(rule: MappingRule) -> tuple[object, ...]:
+    """Everything that a person enters in a rule."""
+    return rule.order, rule.blocked_users, rule.enabled, *_does(rule)
 
 
 def _does(rule: MappingRule) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared.core.messages import SweepOrder, encode_sweep_order
-from shared.core.model import ConnectionId
+from shared.core.model import Approval, ConnectionId
 from shared.ports import SWEEPS, Connections, Now, Queues
 
 GATHER = timedelta(seconds=30)
@@ -24,11 +24,17 @@ class ReEvaluation:
     queues: Queues
     now: Now
 
-    def order(self, connection_id: ConnectionId, *, gather: bool) -> None:
-        """Note the edit, and order the re-evaluation if the first sync was asked for."""
+    def order(
+        self, connection_id: ConnectionId, *, gather: bool, approval: Approval | None = None
+    ) -> None:
+        """Note the edit, and order the re-evaluation if the first sync was asked for.
+
+        `approval` is of this very edit: what a person approved before it no longer holds (R20).
+        """
         edited_at = self.now()
         connection = self.connections.update(
-            connection_id, lambda each: replace(each, rules_edited_at=edited_at)
+            connection_id,
+            lambda each: replace(each, rules_edited_at=edited_at, approval=approval),
         )
         if connection is None or connection.first_sync_at is None:
             return

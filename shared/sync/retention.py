@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.ports import Archive, Now
+from shared.ports import Archive, Now, Previews
 from shared.sync.holding import Holding
 
 
@@ -16,6 +16,7 @@ class Retention:
     archive: Archive
     holding: Holding
     days: int
+    previews: Previews
     now: Now
 
     def run(self) -> int:
@@ -24,4 +25,5 @@ class Retention:
             self.holding.expire()
         finally:  # the one does not wait for the other's trouble
             removed = self.archive.remove_before(self.now() - timedelta(days=self.days))
+            removed += self.previews.remove_expired(self.now())
         return removed

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.core.matching import Ambiguous, Candidate, Found, NotFound, key
+from shared.core.matching import Ambiguous, Found, NotFound, key
 from shared.core.model import Link, LinkState, RecordType, UserId
 from shared.errors import TryLater
 from shared.ports import Conflict, Conflicts, Links, Now, Owners, Queues
@@ -14,6 +14,7 @@ from shared.sync.address_reading import ReadAddresses
 from shared.sync.contact_jobs import Create, Job, TakeOver
 from shared.sync.finding import Answer, FindRecords, Sought, creating_elsewhere
 from shared.sync.handing_over import HandingOver
+from shared.sync.standing_choice import LEFT_OUT, chosen_match, standing_choice
 from shared.sync.work import Told, Work, wait_for_lock
 
 # A create whose answer never came may still take effect for so long.
@@ -103,39 +104,20 @@ class Seeking:
     def _choice(self, work: Work, one: Sought, answer: Answer, found: Ambiguous) -> list[Job]:
         """What a person chose for these very records; else it becomes a conflict (R9)."""
         known = self.conflicts.get(work.connection.id, one.user_id)
-        if (
-            known is None
-            or known.state != "resolved"
-            or known.record_type is not RecordType.CONTACT
-            or set(known.record_ids) != set(found.record_ids)
-        ):
-            self._conflict(work, one, found, known)
-            return []
-        if known.ignore:
+        choice = standing_choice(known, found, RecordType.CONTACT)
+        if choice is not None and choice.ignore:
             self._leave_out(work, one)
             return []
-        if known.create:
-            answer = replace(answer, match=NotFound())
-        else:
-            chosen = next(
-                (
-                    candidate
-                    for entry in answer.entries.values()
-                    for candidate in entry.known
-                    if candidate.record_id == known.chosen
-                ),
-                None,
-            )
-            if chosen is None:
-                self._conflict(work, one, found, known)
+        match = None if choice is None else chosen_match(choice, one, answer)
+        if match is None:
+            self._conflict(work, one, found, known)
+            return []
+        if isinstance(match, Found):
+            record_id = match.candidate.record_id
+            if not self._handing_over.take(work, one.user_id, record_id)[0]:
                 return []
-            if not self._handing_over.take(work, one.user_id, chosen.record_id)[0]:
-                return []
-            candidate = Candidate(chosen.record_id, chosen.account_id, chosen.is_active)
-            elsewhere = chosen.account_id != one.step.account_id
-            found_again = Found(candidate, one.keys[0], elsewhere)
-            answer = replace(answer, match=found_again, former_owner=None)
-        return [self._job(work, one, answer)]
+            answer = replace(answer, former_owner=None)
+        return [self._job(work, one, replace(answer, match=match))]
 
     @property
     def _handing_over(self) -> HandingOver:
@@ -144,7 +126,7 @@ class Seeking:
 
     def _leave_out(self, work: Work, one: Sought) -> None:
         link = work.link_of(one.user_id)
-        reason = "a person chose to leave this user out"
+        reason = LEFT_OUT
         work.told[one.user_id] = Told("skip", reason)
         if link.reason == reason and link.claim is None:
             return

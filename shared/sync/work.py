@@ -70,6 +70,7 @@ class Work:
     failed: dict[UserId, PersonMustAct] = field(default_factory=dict)  # refused by BMS
     undecided: set[UserId] = field(default_factory=set)  # wait, with nothing settled
     leavers: set[UserId] = field(default_factory=set)  # counted against the limit (R20)
+    approved: set[UserId] = field(default_factory=set)  # with a preview's numbers (R20)
     links: dict[UserId, Link] = field(default_factory=dict)
     owners: dict[UserId, Owner | None] = field(default_factory=dict)  # of who returns
     users: dict[UserId, EntraUser] = field(default_factory=dict)
@@ -91,14 +92,15 @@ class Work:
     @property
     def leavers_elsewhere(self) -> int:
         """How many leavers that were read with these come in other messages (R20)."""
-        mine = sum(1 for user in set(self.delta.users) if not self.link_of(user).hold)
+        own = set(self.delta.users) - self.approved
+        mine = sum(1 for user in own if not self.link_of(user).hold)
         return max(0, self.delta.together - mine)
 
     def together_with(self, left: Sequence[UserId]) -> int:
         """What a message of those who are left has to know of the others' leaving (R20)."""
         if not (self.leavers or self.delta.together):
             return 0
-        return self.leavers_elsewhere + len(self.leavers.union(left))
+        return self.leavers_elsewhere + len(self.leavers.union(left) - self.approved)
 
     def link_of(self, user: UserId) -> Link:
         """The user's link, or the beginning of one."""

@@ -11,6 +11,7 @@ from shared.core.messages import SweepOrder
 from shared.core.model import ConnectionId, Cursors, MappingRule, SyncId, SyncRun, UserId
 from shared.ports import FRESH, SWEEPS, CursorDead, DeltaItem, DeltaPage
 from shared.sync.address_reading import ReadAddresses
+from shared.sync.approvals import Approvals
 from shared.sync.full_sync import FullSync
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.subscriptions import KeepSubscriptions
@@ -28,6 +29,7 @@ from tests.fakes import (
     FakeSweepState,
     counted,
 )
+from tests.fakes_previews import FakePreviews
 
 STAFF, OTHER = a_group_id("staff"), a_group_id("other")
 ADA = a_user_id("ada")
@@ -130,6 +132,7 @@ class Office:
             directories=FakeDirectories(self.tenant),
             queues=self.queues,
             reading=cast(ReadAddresses, None),
+            approvals=Approvals(FakePreviews(), self.clock),
             now=self.clock,
         )
 

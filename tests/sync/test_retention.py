@@ -15,6 +15,7 @@ from shared.sync.holding import Holding
 from shared.sync.retention import Retention
 from tests.adapters.archive import kept
 from tests.fakes import START, Clock
+from tests.fakes_previews import FakePreviews
 from tests.sync.world import World
 
 DAYS = 90
@@ -38,7 +39,7 @@ def test_it_removes_what_is_older_than_the_setting() -> None:
     archive, clock = Archive(), Clock()
     holding = cast(Holding, type("Nothing", (), {"expire": lambda _: 0})())
 
-    assert Retention(archive, holding, DAYS, clock).run() == 7
+    assert Retention(archive, holding, DAYS, FakePreviews(), clock).run() == 7
 
     assert archive.asked == [START - timedelta(days=DAYS)]
 
@@ -47,7 +48,7 @@ def test_trouble_with_a_hold_does_not_keep_the_rest_for_ever() -> None:
     archive = Archive()
 
     with pytest.raises(TryLater):
-        Retention(archive, cast(Holding, DownHolding()), DAYS, Clock()).run()
+        Retention(archive, cast(Holding, DownHolding()), DAYS, FakePreviews(), Clock()).run()
 
     assert len(archive.asked) == 1
 
@@ -61,7 +62,9 @@ def test_a_refusal_outlives_its_hold_and_can_be_taken_back_r20(world: World) -> 
     world.sync(*people)
     (hold,) = world.worker.holds.list()
     world.worker.holding.refuse(hold.id, None)
-    retention = Retention(kept(world.storage), world.worker.holding, DAYS, world.clock)
+    retention = Retention(
+        kept(world.storage), world.worker.holding, DAYS, FakePreviews(), world.clock
+    )
     world.clock.pass_(timedelta(days=400))
 
     retention.run()
@@ -85,7 +88,7 @@ def test_it_ends_holds_after_7_days_whatever_the_setting_r20(world: World) -> No
     world.sync(*people)
     world.clock.pass_(timedelta(days=7, minutes=1))
 
-    Retention(kept(world.storage), world.worker.holding, 3650, world.clock).run()
+    Retention(kept(world.storage), world.worker.holding, 3650, FakePreviews(), world.clock).run()
 
     (hold,) = world.worker.holds.list()
     assert hold.state == "expired"

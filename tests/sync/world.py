@@ -10,6 +10,7 @@ worker run.
 from __future__ import annotations
 
 import functools
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from shared.adapters.store_employees import TableEmployeeDefaults, TableWorklist
 from shared.adapters.store_index import TableAddressIndex
 from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns
 from shared.adapters.store_people import TableLinks, TableOwners
+from shared.adapters.store_previews import TablePreviews
 from shared.adapters.store_sweeps import TableSweepState, TableWindows
 from shared.core.messages import (
     SweepOrder,
@@ -55,6 +57,7 @@ from shared.ports import BMS_PASSWORD, BULK, FRESH, ITGLUE, LEAVERS, SWEEPS, Loo
 from shared.sync.acting import Acting, Hands
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.apply import Apply
+from shared.sync.approvals import Approvals
 from shared.sync.contact_jobs import ContactJobs
 from shared.sync.employee_acting import EmployeeActing
 from shared.sync.employee_by_api import EmployeesByApi
@@ -67,8 +70,14 @@ from shared.sync.holding import Holding
 from shared.sync.holding_back import HoldingBack
 from shared.sync.itglue_queue import QueueForItGlue
 from shared.sync.leavers import CountLeavers
+from shared.sync.mapping_rules import MappingRules
+from shared.sync.new_id import new_id
 from shared.sync.outcomes import Outcomes
 from shared.sync.pacing import Pacing
+from shared.sync.preview_deciding import DecidePreview
+from shared.sync.preview_run import RunPreview
+from shared.sync.previewing import Previewing
+from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.reports import Reports
 from shared.sync.seeking import Seeking
 from shared.sync.worklist import WorkOff
@@ -186,6 +195,7 @@ class Worker:
     def __init__(self, world: World) -> None:
         self.tap: Tap | None = None
         clock, storage = world.clock, world.storage.opened()
+        self.clock = clock
 
         def tapped(name: str, port: T) -> T:
             return cast(T, _Tapped(port, name, lambda: self.tap))
@@ -215,6 +225,9 @@ class Worker:
         self.worklist = tapped("worklist", TableWorklist(storage))
         writer = EmployeesV1(PooledSession(), session.settings, world.vault, budget, clock)
         self.writer = tapped("writer", writer)
+        self.previews = tapped("previews", TablePreviews(storage))
+        approvals = Approvals(self.previews, clock)
+        leavers = CountLeavers(self.windows, self.links, clock)
         planning = PlanEmployees(self.links, self.owners, clock)
         reports = Reports(self.links, self.queues, clock)
         self.work_off = WorkOff(
@@ -256,6 +269,15 @@ class Worker:
             holding=self.holding,
             now=clock,
         )
+        gathering = GatherEmployees(
+            self.connections,
+            self.defaults,
+            self.worklist,
+            self.links,
+            self.bms,
+            self.bms,
+            clock,
+        )
         hands = Hands(ContactJobs(self.bms), world.pool)
         self.apply = Apply(
             connections=self.connections,
@@ -266,7 +288,8 @@ class Worker:
             log=self.log,
             queues=self.queues,
             directories=world.directories,
-            holding_back=HoldingBack(CountLeavers(self.windows, self.links, clock), self.holding),
+            approvals=approvals,
+            holding_back=HoldingBack(leavers, self.holding),
             holding=self.holding,
             seeking=Seeking(
                 self.links, self.owners, self.conflicts, reading, finding, self.queues, clock
@@ -287,15 +310,7 @@ class Worker:
                 leavers=hands,
                 now=clock,
             ),
-            employees=GatherEmployees(
-                self.connections,
-                self.defaults,
-                self.worklist,
-                self.links,
-                self.bms,
-                self.bms,
-                clock,
-            ),
+            employees=gathering,
             employee_acting=employee_acting,
             work_off=self.work_off,
             outcomes=Outcomes(
@@ -313,14 +328,65 @@ class Worker:
             directories=world.directories,
             queues=self.queues,
             reading=reading,
+            approvals=approvals,
             now=clock,
+        )
+        self.preview_run = RunPreview(
+            connections=self.connections,
+            previews=self.previews,
+            links=self.links,
+            directories=world.directories,
+            reading=reading,
+            deciding=DecidePreview(
+                links=self.links,
+                owners=self.owners,
+                conflicts=self.conflicts,
+                finding=finding,
+                employees=gathering,
+                defaults=self.defaults,
+                bms_settings=world.bms_settings,
+                planning=planning,
+                bms=self.bms,
+                now=clock,
+            ),
+            leavers=leavers,
+            bms=self.bms,
+            queues=self.queues,
+            now=clock,
+        )
+        self.mapping = MappingRules(
+            self.connections,
+            self.rules,
+            world.directories,
+            self.bms,
+            world.bms_settings,
+            ReEvaluation(self.connections, self.queues, clock),
+            clock,
+        )
+        self.previewing = Previewing(
+            self.connections,
+            self.previews,
+            self.mapping,
+            self.queues,
+            clock,
+            world.wait,
+            new_id,
         )
 
     def handle(self, queue: str, text: str) -> None:
         """As the triggers do."""
         if queue == SWEEPS:
             order = decode_sweep_order(text)
-            if order.sync is not None:
+            if order.kind == "preview":
+                self.preview_run.handle(order)
+            elif order.kind == "rules" and order.sync is None:
+                sync_id = SyncId(f"rules-{uuid.uuid4().hex}")
+                connection = self.connections.get(order.connection_id)
+                if connection is not None and connection.rules_edited_at == order.stamp:
+                    run = SyncRun(sync_id, order.connection_id, "rules", "queued", self.clock())
+                    self.runs.add(run)
+                    self.full_sync.run(order, sync_id, Origin.RULES)
+            elif order.sync is not None:
                 self.full_sync.run(order, order.sync, Origin.FULL)
             return
         self.apply.handle(decode_user_delta(text), queue)
@@ -415,6 +481,11 @@ class World:
                     text = encode_sweep_order(replace(order, tries=order.tries + 1))
                 self.inbox.send(message.queue, text, timedelta(seconds=5))
         raise AssertionError(f"the queues never empty: {self.inbox.backlog()}")
+
+    def wait(self, seconds: float) -> None:
+        """A caller of the admin API waits, while the host goes on."""
+        self.deliver(within=timedelta(seconds=seconds))
+        self.clock.pass_(timedelta(seconds=seconds))
 
     def sync(self, *users: EntraUser, **fields: Any) -> None:
         """A notice of these users, and all that follows from it."""

@@ -127,10 +127,10 @@ def test_an_item_twice_is_422() -> None:
     assert (twins.status, twins.body["field"]) == (422, "items[1].groupId")
 
 
-def test_confirm_is_refused_with_a_sentence() -> None:
+def test_confirm_of_a_preview_that_there_is_not_is_refused_with_a_sentence() -> None:
     answer = a_ready_world().call("PUT", WHOLE, {"items": [], "confirm": {"previewId": "p"}})
 
-    assert (answer.status, answer.body["field"]) == (422, "confirm")
+    assert (answer.status, answer.body["field"]) == (422, "confirm.previewId")
 
 
 def test_one_page_of_a_longer_list_is_not_taken_for_the_whole_set() -> None:

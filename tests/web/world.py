@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from shared.config import Settings, StorageSettings
@@ -33,6 +34,7 @@ from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.order_sync import OrderSync
 from shared.sync.pacing import Pacing
+from shared.sync.previewing import Previewing
 from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.records import Records
 from shared.sync.replaying import Replaying
@@ -72,6 +74,7 @@ from tests.fakes_employees import (
     FakeWorklist,
 )
 from tests.fakes_itglue import FakeItGlue, FakeItGlueMemory, FakeItGlueSettings, FakePassedOn
+from tests.fakes_previews import FakePreviews
 
 TOKEN = "a-token-of-the-admin"
 SETTINGS = Settings(
@@ -183,6 +186,7 @@ class World:
     writer: FakeEmployeeWriter = field(default_factory=FakeEmployeeWriter)
     subscriptions: FakeSubscriptions = field(default_factory=FakeSubscriptions)
     sync_one: FakeSyncOne = field(default_factory=FakeSyncOne)
+    previews: FakePreviews = field(default_factory=FakePreviews)
     schema: FakeSchema = field(default_factory=FakeSchema)
 
     def __post_init__(self) -> None:
@@ -217,6 +221,15 @@ class World:
             re_evaluation,
             self.clock,
             counted("r"),
+        )
+        self.previewing = Previewing(
+            self.connections,
+            self.previews,
+            self.mapping,
+            self.queues,
+            self.clock,
+            lambda seconds: self.clock.pass_(timedelta(seconds=seconds)),
+            counted("p"),
         )
         glue_queue = QueueForItGlue(self.glue_settings, self.queues, self.clock)
         self.itglue = ManageItGlue(
@@ -261,6 +274,7 @@ class World:
             connect=self.connect,
             syncs=self.syncs,
             rules=self.mapping,
+            previews=self.previewing,
             bms=ManageBms(
                 self.bms_settings,
                 self.bms,

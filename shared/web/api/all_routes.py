@@ -17,6 +17,7 @@ from shared.sync.holding import Holding
 from shared.sync.itglue_settings import ManageItGlue
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.order_sync import OrderSync
+from shared.sync.previewing import Previewing
 from shared.sync.records import Records
 from shared.sync.replaying import Replaying
 from shared.sync.restoring import BackUp
@@ -36,6 +37,7 @@ from shared.web.api.connections import ConnectionsApi
 from shared.web.api.employees import EmployeesApi
 from shared.web.api.itglue import ItGlueApi
 from shared.web.api.mapping_rules import MappingRulesApi
+from shared.web.api.previews import PreviewsApi
 from shared.web.api.records import RecordsApi
 from shared.web.api.status import StatusApi
 from shared.web.api.syncs import SyncsApi
@@ -55,6 +57,7 @@ def admin_api(
     connect: Connecting,
     syncs: OrderSync,
     rules: MappingRules,
+    previews: Previewing,
     bms: ManageBms,
     itglue: ManageItGlue,
     employee_defaults: ManageEmployeeDefaults,
@@ -85,7 +88,8 @@ def admin_api(
             *ConnectionsApi(connections, settings.redirect_uri).routes(),
             *ConnectApi(connect, settings).routes(),
             *SyncsApi(syncs).routes(),
-            *MappingRulesApi(rules).routes(),
+            *MappingRulesApi(rules, previews).routes(),
+            *PreviewsApi(previews).routes(),
             *BmsApi(bms).routes(),
             *ItGlueApi(itglue).routes(),
             *EmployeesApi(employee_defaults, worklist).routes(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
@@ -13,6 +14,7 @@ from shared.core.model import MappingRule, RecordType
 from shared.errors import BadInput, BadInputs
 from shared.sync.employee_defaults import NAMES
 from shared.sync.mapping_rules import MappingRules, RuleWish
+from shared.sync.previewing import Previewing
 from shared.web.api.shapes import BmsId, Guid, Paged, Shown, Strict, Text, utc
 from shared.web.bodies import read_body
 from shared.web.cursor import page_of
@@ -151,6 +153,7 @@ class MappingRulesApi:
     """The resource."""
 
     rules: MappingRules
+    previews: Previewing
 
     def routes(self) -> list[Route]:
         """Its rows in the table."""
@@ -235,30 +238,34 @@ class MappingRulesApi:
     def replace(self, call: Call) -> Reply:
         """PUT /api/connections/{id}/mapping-rules."""
         body: RuleSetBody = call.body
-        if body.confirm is not None:
-            raise BadInput(
-                422,
-                "confirm cannot be taken: there is no preview to confirm. Leave it out.",
-                field="confirm",
-            )
-        if body.next_cursor is not None:
-            raise BadInput(
-                422,
-                "nextCursor is set, so this is one page of the rules only, and the others would "
-                "be removed: send all rules, without nextCursor.",
-                field="nextCursor",
-            )
-        wishes: list[RuleWish] = []
-        problems: list[BadInput] = []
-        for index, item in enumerate(body.items):
-            try:
-                wishes.append(read_body(bytes(item), RuleBody, at=f"items[{index}].").wish())
-            except BadInput as refusal:
-                problems.append(refusal)
-        if problems:
-            raise BadInputs(problems)
-        rules = self.rules.replace(call.path["connectionId"], wishes)
+        connection_id = call.path["connectionId"]
+        wishes = read_items(body.items, body.next_cursor)
+        if body.confirm is None:
+            rules = self.rules.replace(connection_id, wishes)
+        else:
+            rules = self.previews.save(connection_id, wishes, body.confirm.preview_id)
         return json_reply(RuleList(items=[shown(rule) for rule in rules], next_cursor=None))
+
+
+def read_items(items: Sequence[msgspec.Raw], next_cursor: str | None) -> list[RuleWish]:
+    """The wishes of a whole set; BadInputs tells each item's own faults, all at once."""
+    if next_cursor is not None:
+        raise BadInput(
+            422,
+            "nextCursor is set, so this is one page of the rules only, and the others would "
+            "be removed: send all rules, without nextCursor.",
+            field="nextCursor",
+        )
+    wishes: list[RuleWish] = []
+    problems: list[BadInput] = []
+    for index, item in enumerate(items):
+        try:
+            wishes.append(read_body(bytes(item), RuleBody, at=f"items[{index}].").wish())
+        except BadInput as refusal:
+            problems.append(refusal)
+    if problems:
+        raise BadInputs(problems)
+    return wishes
 
 
 def _page(rules: list[MappingRule], query: Paged) -> Reply:
