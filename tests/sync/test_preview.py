@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from azure.data.tables import TableServiceClient
 
-from shared.core.model import AccountId, EntraUser, HoldLimit, MappingRule, RecordType, UserId
+from shared.core.model import AccountId, EntraUser, MappingRule, RecordType, UserId
 from shared.core.preview import PreviewedPerson
 from shared.core.worklist import done_kind
-from shared.errors import BadInput, TryLater
-from shared.ports import SWEEPS, Preview
+from shared.ports import Preview
 from shared.sync.mapping_rules import RuleWish
 from tests.builders import CONNECTION
-from tests.sync.world import Died, World
+from tests.sync.world import World
 
 pytestmark = pytest.mark.world
 

@@ -6,12 +6,10 @@ asked for again until it is ready.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from shared.web.api.activity import FieldChangeShown
 from shared.web.api.connections import ConnectionShown
-from shared.web.api.shapes import Shown
+from shared.web.api.previews import PersonList, PreviewShown
 from shared.web.console import rule_draft
 from shared.web.console.inside import Inside, Refused, at
 from shared.web.console.rule_draft import Draft
@@ -47,62 +45,14 @@ TONES = {"deactivate": "bad", "conflict": "look", "create": "good", "merge": "go
 _LISTED = tuple(kind for kind, _, _ in TILES if kind != "unchanged")
 
 
-class MoveShown(Shown):
-    """So many people from one account to another."""
-
-    from_account_id: int | None = None
-    from_account_name: str | None = None
-    to_account_id: int | None = None
-    to_account_name: str | None = None
-    count: int = 0
-
-
-class PreviewShown(Shown):
-    """A preview as far as it is."""
-
-    preview_id: str
-    connection_id: str = ""
-    state: str = "ready"
-    reason: str | None = None
-    expires_at: datetime | None = None
-    seen: int = 0
-    counts: dict[str, int] = {}
-    sentence: str = ""
-    moves: list[MoveShown] = []
-    would_hold: bool = False
-    notes: list[str] = []
-    stale: bool = False
-
-
-class PersonShown(Shown):
-    """One person, and what would become of him."""
-
-    user_id: str
-    kind: str
-    display_name: str = ""
-    address: str = ""
-    record_type: str | None = None
-    record_id: int | None = None
-    account_id: int | None = None
-    account_name: str | None = None
-    from_account_id: int | None = None
-    reason: str = ""
-    changes: list[FieldChangeShown] = []
-
-
-class PeopleShown(Shown):
-    """A page of them."""
-
-    items: list[PersonShown]
-    next_cursor: str | None
-
-
 def pages() -> list[Page]:
     """The rows of the console's table."""
     return [Page("GET", "/console/connections/{connectionId}/previews/{previewId}/part", part)]
 
 
-def shown(visit: Visit, connection: ConnectionShown, draft: Draft, *, anew: bool) -> View:
+def shown(
+    visit: Visit, connection: ConnectionShown, draft: Draft, changes: int, *, anew: bool
+) -> View:
     """The page: a preview of this draft, made anew or looked at again. May raise Refused."""
     api, form = visit.api, visit.form
     if anew:
@@ -112,7 +62,7 @@ def shown(visit: Visit, connection: ConnectionShown, draft: Draft, *, anew: bool
         preview = _preview(api, form.text("previewId"))
     wanted = "" if anew else form.text("do").partition(":")[2]
     kind, _, cursor = wanted.partition(":")
-    values = _values(api, connection, preview, kind, form.text("peopleQ"), cursor)
+    values = _values(api, connection, preview, kind, form.text("peopleQ"), cursor, changes=changes)
     return View("preview.html", {**values, "draft": rule_draft.write(draft)})
 
 
@@ -131,6 +81,7 @@ def part(visit: Visit) -> View:
         visit.asked("show"),
         visit.asked("peopleQ"),
         visit.asked("cursor"),
+        changes=0 if visit.asked("changes") == "0" else 1,
     )
     return View("preview_part.html", values)
 
@@ -146,15 +97,17 @@ def _values(
     kind: str,
     q: str,
     cursor: str,
+    *,
+    changes: int,
 ) -> dict[str, Any]:
     counts = preview.counts
     if kind not in (*_LISTED, "all"):
         kind = next((each for each in _LISTED if counts.get(each)), "all")
-    people: PeopleShown | None = None
+    people: PersonList | None = None
     if preview.state == "ready":
         path = at("/api/previews/{}/people", preview.preview_id)
         people = api.get(
-            PeopleShown,
+            PersonList,
             path,
             kind="" if kind == "all" else kind,
             q=q,
@@ -167,7 +120,9 @@ def _values(
         "connection_here": at("/console/connections/{}/rules", connection.id),
         "part_here": at(
             "/console/connections/{}/previews/{}/part", connection.id, preview.preview_id
-        ),
+        )
+        + f"?changes={changes}",
+        "changes": changes,
         "preview": preview,
         "people": people,
         "show": kind,

@@ -70,7 +70,9 @@ def edit(visit: Visit) -> View | Onward:
         return answer if isinstance(answer, View) else set_.page(visit, answer)
     if do in ("preview", "show"):
         try:
-            return rule_preview.shown(visit, set_.connection, draft, anew=do == "preview")
+            changes = sum(row.state != "same" for row in rule_draft.rows(draft, set_.saved))
+            anew = do == "preview"
+            return rule_preview.shown(visit, set_.connection, draft, changes, anew=anew)
         except Refused as refused:
             return set_.refused(visit, draft, refused)
     if do in ("save", "confirm"):
