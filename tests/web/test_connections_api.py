@@ -372,3 +372,12 @@ def test_deleting_can_be_repeated_after_the_vault_did_not_answer() -> None:
 
     world.vault.down = None
     assert world.call("DELETE", "/api/connections/contoso").status == 204
+
+
+def test_r5_a_connection_tells_whether_its_last_edit_is_compared() -> None:
+    world = World()
+    world.add(a_connection(rules_edited_at=START, compared_edit=None))
+
+    body = world.call("GET", "/api/connections/contoso").body
+
+    assert (body["rulesEditedAt"], body["rulesComparedAt"]) == ("2026-03-02T09:00:00Z", None)

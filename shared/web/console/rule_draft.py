@@ -142,19 +142,19 @@ def next_order(draft: Draft) -> int:
 
 
 def moved(draft: Draft, index: int, by: int) -> Draft:
-    """The rule one place up (-1) or down (+1): the two swap their Orders, where these differ."""
+    """The rule one place up (-1) or down (+1): the two swap their Orders.
+
+    Where that does not do it, since some are equal, all rules are numbered anew.
+    """
     items = list(draft.items)
     other = index + by
     if not (0 <= index < len(items) and 0 <= other < len(items)):
         return draft
-    one, two = items[index].order, items[other].order
-    if one != two:
-        items[index] = _with(items[index], order=two)
-        items[other] = _with(items[other], order=one)
-        return sorted_draft(Draft(items=items, base=draft.base))
-    items[index], items[other] = items[other], items[index]
-    numbered = [_with(rule, order=(place + 1) * STEP) for place, rule in enumerate(items)]
-    return Draft(items=numbered, base=draft.base)
+    one, two = items[index], items[other]
+    items[other], items[index] = _with(one, order=two.order), _with(two, order=one.order)
+    if _tried(items) != items:
+        items = [_with(rule, order=(place + 1) * STEP) for place, rule in enumerate(items)]
+    return Draft(items=items, base=draft.base)
 
 
 def switched(draft: Draft, index: int, *, enabled: bool) -> Draft:
@@ -218,9 +218,9 @@ def _as_draft(rule: RuleShown) -> DraftRule:
 
 def _tried(items: Sequence[DraftRule]) -> list[DraftRule]:
     """In the order in which they are tried; the core decides it."""
-    stood_for = {
-        str(place): MappingRule(
-            id=RuleId(str(place)),
+    stood_for = [
+        MappingRule(
+            id=RuleId(rule.id or f"~{place:06}"),  # new ones behind, as they were added
             connection_id=ConnectionId(""),
             group_id=GroupId(rule.group_id),
             order=rule.order,
@@ -229,5 +229,6 @@ def _tried(items: Sequence[DraftRule]) -> list[DraftRule]:
             group_created_at=rule.group_created_at,
         )
         for place, rule in enumerate(items)
-    }
-    return [items[int(rule.id)] for rule in in_order(stood_for.values())]
+    ]
+    meant = {id(one): rule for one, rule in zip(stood_for, items, strict=True)}
+    return [meant[id(one)] for one in in_order(stood_for)]

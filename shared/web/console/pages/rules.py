@@ -25,6 +25,7 @@ from shared.web.console.visits import Onward, Page, View, Visit
 
 _HERE = "/console/connections/{}/rules"
 _ITEM = re.compile(r"items\[(\d+)\]\.?(.*)")
+_INDEX = re.compile(r"[0-9]{1,6}")
 _SYNCS = 20  # the re-evaluation of the last edit is among the newest
 
 
@@ -62,7 +63,7 @@ def edit(visit: Visit) -> View | Onward:
     set_ = RuleSet.read(visit)
     draft = rule_draft.read(visit.form.text("draft"))
     do, _, which = visit.form.text("do").partition(":")
-    index = int(which) if which.isascii() and which.isdecimal() else None
+    index = int(which) if _INDEX.fullmatch(which) else None
     if do == "discard":
         return Onward(set_.here, "The draft was discarded: these are the rules as they are saved.")
     if do in ("add", "edit", "search", "apply"):
