@@ -11,9 +11,10 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
+from msgspec import Meta
 
 from shared.core.model import (
     ConnectionId,
@@ -29,6 +30,7 @@ from shared.web.api.shapes import Strict
 
 STEP = 10  # between the Orders of neighbours, so that a rule fits between them
 LARGEST_ORDER = 1_000_000
+Moment = Annotated[datetime, Meta(tz=True)]
 _LATER = datetime.max.replace(tzinfo=UTC)  # a rule that is not saved yet is the youngest
 _WISHED = (
     "id",
@@ -49,6 +51,8 @@ class DraftRule(RuleBody, omit_defaults=True):
     """A rule of the draft. `faults`: what the admin API said against it, by member."""
 
     faults: dict[str, str] = {}
+    group_created_at: Moment | None = None
+    created_at: Moment | None = None
 
     def wish(self) -> Any:
         """What goes to the admin API: the members that a person decides, nothing that is shown."""

@@ -242,7 +242,19 @@ def test_what_somebody_else_saved_meanwhile_is_not_overwritten_unseen() -> None:
     assert press(visitor, refused, "save").status == 303  # seen now, and wanted all the same
 
 
-@pytest.mark.parametrize("draft", ["", "{", "[]", '{"items": [{"order": "x"}]}', '{"items": 1}'])
+@pytest.mark.parametrize(
+    "draft",
+    [
+        "",
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"items": [{"order": "x"}]}',
+        '{"items": 1}',
+        f'{{"items": [{{"groupId": "{SALES}", "order": 1, "recordType": "contact", '
+        '"createdAt": "2026-01-01T00:00:00"}]}',  # no zone: it cannot be put in order
+    ],
+)
 def test_a_draft_that_is_none_is_refused_with_a_sentence(draft: str) -> None:
     _, visitor = two_rules()
 
@@ -252,7 +264,9 @@ def test_a_draft_that_is_none_is_refused_with_a_sentence(draft: str) -> None:
     assert "Nothing was saved" in page.text
 
 
-@pytest.mark.parametrize("do", ["up:0", "down:1", "up:99", "remove:-1", "restore:x", "what", ""])
+@pytest.mark.parametrize(
+    "do", ["up:0", "down:1", "up:99", "remove:-1", f"up:{'9' * 5000}", "restore:x", "what", ""]
+)
 def test_a_button_that_cannot_be_carried_out_changes_nothing(do: str) -> None:
     _, visitor = two_rules()
     page = visitor.get(RULES)

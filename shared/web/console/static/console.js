@@ -28,6 +28,14 @@
     document.querySelector("[data-focus]")?.focus();
   });
   document.addEventListener("htmx:afterSwap", (event) => putTimes(event.target.parentElement || document));
+  // What changes by itself is said once to who cannot see it: in words, when they differ.
+  let announced = "";
+  document.addEventListener("htmx:load", (event) => {
+    const words = event.target.dataset?.announce;
+    if (!words || words === announced || event.target === document.body) return;
+    announced = words;
+    announce(words);
+  });
 
   document.addEventListener("click", async (event) => {
     const copy = event.target.closest("[data-copy]");
