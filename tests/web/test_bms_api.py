@@ -268,3 +268,13 @@ def test_a_wrong_account_is_told(path: str, status: int) -> None:
 
 def test_look_ups_before_bms_is_set_up_are_409() -> None:
     assert World().call("GET", "/api/bms/accounts").status == 409
+
+
+def test_several_ids_are_named_in_one_call() -> None:
+    world = a_ready_world()
+
+    named = world.call("GET", "/api/bms/accounts?ids=8,7,99").body["items"]
+    refused = world.call("GET", "/api/bms/accounts?ids=7;8")
+
+    assert [each["id"] for each in named] == [7, 8]
+    assert (refused.status, refused.body["field"]) == (400, "ids")

@@ -411,3 +411,12 @@ def test_r28_the_deployment_tells_what_an_app_registration_needs() -> None:
         "User.Read.All",
     ]
     assert body["retentionDays"] == 90
+
+
+def test_r5_a_connection_tells_whether_its_last_edit_is_compared() -> None:
+    world = World()
+    world.add(a_connection(rules_edited_at=START, compared_edit=None))
+
+    body = world.call("GET", "/api/connections/contoso").body
+
+    assert (body["rulesEditedAt"], body["rulesComparedAt"]) == ("2026-03-02T09:00:00Z", None)

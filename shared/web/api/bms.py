@@ -18,6 +18,14 @@ from shared.web.router import Call, Route
 Calls = Annotated[int, Meta(ge=1, le=1_000_000)]
 Seconds = Annotated[int, Meta(ge=1, le=86_400)]
 Share = Annotated[float, Meta(ge=0, lt=1)]
+Ids = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{1,10}(,[0-9]{1,10})*$",
+        max_length=12_000,
+        extra={"expects": "ids with commas between them, such as 7,12"},
+    ),
+]
 _STANDARD = BmsSettings()
 
 
@@ -60,6 +68,7 @@ class LookUpQuery(Search):
     """GET /api/bms/{kind}."""
 
     account_id: BmsId | None = None
+    ids: Ids | None = None  # these entries alone: what several ids are called
 
 
 class ChoiceShown(Shown):
@@ -164,10 +173,12 @@ class BmsApi:
         query: LookUpQuery = call.query
         choices = self.manage.choices(call.path["kind"].lower(), query.account_id)
         wanted = query.q.strip().casefold()
+        ids = None if query.ids is None else {int(one) for one in query.ids.split(",")}
         found = [
             each
             for each in choices
-            if not wanted or wanted in each.name.casefold() or wanted == str(each.id)
+            if (ids is None or each.id in ids)
+            and (not wanted or wanted in each.name.casefold() or wanted == str(each.id))
         ]
         items, cursor = page_of(found, query.limit, query.cursor)
         return json_reply(

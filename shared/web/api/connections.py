@@ -134,6 +134,8 @@ class ConnectionShown(Shown):
     created_at: datetime | None
     connected_at: datetime | None
     first_sync_at: datetime | None
+    rules_edited_at: datetime | None
+    rules_compared_at: datetime | None  # the edit by which everybody was last compared (R5)
     last_sweep_at: datetime | None = None
     has_application_key: bool | None = None  # looked up for one connection, not in lists
     notes: list[str] = []
@@ -178,6 +180,8 @@ def shown(connection: Connection, redirect_uri: str) -> ConnectionShown:
         created_at=utc(connection.created_at),
         connected_at=utc(connection.connected_at),
         first_sync_at=utc(connection.first_sync_at),
+        rules_edited_at=utc(connection.rules_edited_at),
+        rules_compared_at=utc(connection.compared_edit),
     )
 
 

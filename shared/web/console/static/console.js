@@ -84,6 +84,23 @@
     const into = event.target.dataset?.readInto && document.getElementById(event.target.dataset.readInto);
     if (into && event.target.files[0]) into.value = await event.target.files[0].text();
   });
+  // What was chosen among the hits of a search stays when the next search replaces them.
+  document.addEventListener("change", (event) => {
+    const input = event.target;
+    const chosen = input.closest(".found")?.closest(".finder")?.querySelector(".chosen");
+    if (!chosen || !input.checked || !input.matches("[type=radio], [type=checkbox]")) return;
+    if (input.type === "radio") chosen.querySelectorAll("label:not([data-stays])").forEach((label) => label.remove());
+    chosen.append(input.closest("label"));
+    input.focus();
+  });
+  // A field that searches while typing does not send its whole form by Enter.
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && window.htmx && event.target.matches("input[type=search][hx-get]")) event.preventDefault();
+  });
+  // A draft lives in its page alone.
+  window.addEventListener("beforeunload", (event) => {
+    if (document.querySelector("form[data-unsaved]:not([data-sent])")) event.preventDefault();
+  });
 
   document.addEventListener("change", (event) => {
     const form = event.target.closest("form[data-apply]");
