@@ -103,6 +103,7 @@ from shared.sync.status import Health, ReadStatus
 from shared.sync.subscriptions import KeepSubscriptions
 from shared.sync.sweep import Sweep
 from shared.sync.undo_employees import UndoEmployees
+from shared.sync.undo_one import UndoOne
 from shared.sync.undo_order import GatherUndo, OrderUndo
 from shared.sync.undoing import Undoing
 from shared.sync.users import Users
@@ -278,17 +279,20 @@ def build(settings: Settings) -> App:
         holding=holding,
         finding=finding,
         itglue=glue_queue,
-        employees=UndoEmployees(
-            employee_acting,
+        one=UndoOne(
             owners,
-            worklist,
-            defaults,
-            employee_acting.fresh,
-            employee_acting.bulk,
-            now,
+            UndoEmployees(
+                employee_acting,
+                owners,
+                worklist,
+                defaults,
+                employee_acting.fresh,
+                employee_acting.bulk,
+                now,
+            ),
+            acting.fresh,
+            acting.bulk,
         ),
-        fresh=acting.fresh,
-        bulk=acting.bulk,
         now=now,
     )
     deciding = Deciding(

@@ -247,6 +247,7 @@ class Acting:
             else:
                 trace = Trace(
                     replace(job.link, claim=None),
+                    done.link.record_type,
                     created=done.created,
                     added=done.added,
                 )

@@ -147,7 +147,8 @@ class ReadDrift:
             return
         settings = self.bms_settings.get()
         # Read for the names as well: BMS's lists name who edited a record by id alone.
-        run.staff = {one.id: one for one in self.bms.employees()}
+        newer_than = run.began if run.employees else None
+        run.staff = {one.id: one for one in self.bms.employees(newer_than=newer_than)}
         ours = {
             one.id
             for one in run.staff.values()

@@ -342,7 +342,7 @@ class EmployeeActing:
                 claim=None,
                 in_conflict=False,
                 refused=False,
-                hold=HoldMark.NONE,
+                hold=one.link.hold if one.plan.ends_move else HoldMark.NONE,
                 updated_at=at,
             )
             links.append(work.named(after))
@@ -351,7 +351,8 @@ class EmployeeActing:
             self.log.add(work.activities)
             work.activities.clear()
         saved = self.links.save(links)
-        back = [one.plan.user_id for one in done if one.plan.link.hold and not _leaves(one.plan)]
+        settled = [one.plan for one in done if not (_leaves(one.plan) or one.plan.ends_move)]
+        back = [plan.user_id for plan in settled if plan.link.hold]
         back = [user for user in back if user in saved]
         if back:
             self.holding.back(work.connection.id, back)

@@ -67,6 +67,7 @@ class Plan:
     take: RecordId | None = None
     over: Owner | None = None
     notes: tuple[str, ...] = ()
+    ends_move: bool = False  # nothing else about the user is decided by it
 
     @property
     def user_id(self) -> UserId:
@@ -153,7 +154,7 @@ class PlanEmployees:
             case TakeOutEmployee():
                 return self._take_out(work, user, step, staff)
             case EndEmployeeMove():
-                return self._end_move(work, user, step, staff)
+                return replace(self._end_move(work, user, step, staff), ends_move=True)
 
     # --- who has no employee yet -----------------------------------------------------------------
 
@@ -330,7 +331,7 @@ class PlanEmployees:
         now = replace(link, task=item.task)
         return Plan(link, now, "worklist", f"to be deactivated: {step.reason}", item)
 
-    def _end_move(self, work: Work, user: UserId, step: EndEmployeeMove, staff: Staff) -> Planned:
+    def _end_move(self, work: Work, user: UserId, step: EndEmployeeMove, staff: Staff) -> Plan:
         link = work.link_of(user)
         done = replace(link, old_record_id=None, old_record_type=RecordType.CONTACT, task="")
         if self._passed_on(link, step.record_id):

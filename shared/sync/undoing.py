@@ -10,40 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from shared.core.fields import wanted_contact
 from shared.core.matching import key
 from shared.core.messages import UserDelta, encode_user_delta
 from shared.core.model import (
     Activity,
-    Contact,
-    FieldChange,
     HoldMark,
     Link,
-    LinkState,
     Origin,
-    RecordId,
-    RecordType,
     SyncId,
-    Trace,
     UserId,
 )
 from shared.core.undo import (
-    GONE,
-    PASSED_ON,
-    TO_BE_TYPED,
-    UNDONE,
-    OtherRecord,
-    PutBack,
-    SameRecord,
-    back_changes,
-    link_after,
-    put_back,
-    trace_after,
     undo_step,
 )
-from shared.errors import DecideAgain, Rejected, SyncError, TryLater
+from shared.errors import SyncError, TryLater
 from shared.ports import (
     FRESH,
     ActivityLog,
@@ -54,52 +37,19 @@ from shared.ports import (
     Owner,
     Owners,
     Queues,
-    UndoOutcome,
     UndoOutcomes,
 )
 from shared.sync import troubles
-from shared.sync.acting import BMS_DOWN, Hands
+from shared.sync.acting import BMS_DOWN
 from shared.sync.claims import guard, take_claims
-from shared.sync.contact_jobs import UNFINISHED, BeforeWrite
+from shared.sync.contact_jobs import UNFINISHED
 from shared.sync.finding import FindRecords
 from shared.sync.holding import Holding
 from shared.sync.itglue_queue import QueueForItGlue, written_records
-from shared.sync.undo_employees import UndoEmployees
+from shared.sync.undo_one import OfUser, Told, UndoOne, not_undone
 from shared.sync.work import Work, wait_for_lock
 
 _CHUNK = 24
-
-
-class _Refused(Exception):
-    """This line cannot be undone; the text says why."""
-
-
-@dataclass(slots=True)
-class _Told:
-    """What became of one line."""
-
-    outcome: UndoOutcome
-    kind: str = "undo"  # of the line that tells of it
-    trace: Trace | None = None
-    notes: tuple[str, ...] = ()
-    marks: bool = False  # the line counts as undone from now on
-
-
-@dataclass(slots=True)
-class _User:
-    """One user while his lines are taken back."""
-
-    claimed: Link
-    lines: Sequence[Activity]
-    link: Link = field(init=False)
-    told: list[_Told] = field(default_factory=list)
-    released: list[tuple[RecordType, RecordId]] = field(default_factory=list)
-    shown: list[tuple[Contact, tuple[str, ...]]] = field(default_factory=list)
-    look_again: bool = False
-    error: SyncError | None = None
-
-    def __post_init__(self) -> None:
-        self.link = self.claimed
 
 
 @dataclass(frozen=True)
@@ -115,9 +65,7 @@ class Undoing:
     holding: Holding
     finding: FindRecords
     itglue: QueueForItGlue
-    employees: UndoEmployees
-    fresh: Hands
-    bulk: Hands
+    one: UndoOne
     now: Now
 
     def run(self, work: Work) -> None:
@@ -167,183 +115,26 @@ class Undoing:
     def _chunk(self, work: Work, lines: dict[UserId, list[Activity]]) -> None:
         for user, of_user in lines.items():
             if user not in work.links:
-                told = [_Told(_not_undone(line, undo_step(line, None))) for line in of_user]
+                told = [Told(not_undone(line, undo_step(line, None))) for line in of_user]
                 self.outcomes.put(_run(work), [one.outcome for one in told])
         taken_at = self.now()
         wanted = [(work.links[user], False) for user in lines if user in work.links]
         claimed = take_claims(self.links, work, wanted, taken_at)
-        users = [_User(link, lines[user]) for user, link in claimed.items()]
+        users = [OfUser(link, lines[user]) for user, link in claimed.items()]
         before_write = guard(self.now, taken_at)
-        hands = self._hands(work)
+        hands = self.one.hands(work)
         contexts = [copy_context() for _ in users]
         list(
             hands.pool.map(
-                lambda own, user: own.run(self._undo, work, user, before_write), contexts, users
+                lambda own, user: own.run(self.one.undo, work, user, before_write), contexts, users
             )
         )
         if users:
             self._finish(work, users)
 
-    def _hands(self, work: Work) -> Hands:
-        return self.fresh if work.fresh else self.bulk
-
-    def _undo(self, work: Work, user: _User, before_write: BeforeWrite) -> None:
-        for line in user.lines:
-            try:
-                user.told.append(self._undo_line(work, user, line, before_write))
-            except _Refused as refusal:
-                user.told.append(_Told(_not_undone(line, str(refusal))))
-            except Rejected as error:
-                user.told.append(_Told(_not_undone(line, f"{error.sentence} {error.next_step}")))
-            except DecideAgain:
-                user.told.append(_Told(_not_undone(line, GONE)))
-            except SyncError as error:
-                user.error = error
-                return
-
-    def _undo_line(
-        self, work: Work, user: _User, line: Activity, before_write: BeforeWrite
-    ) -> _Told:
-        step = undo_step(line, user.link)
-        if isinstance(step, str):
-            raise _Refused(step)
-        before = user.link
-        reason = f"{UNDONE}: {line.kind} of {line.at:%Y-%m-%d %H:%M} UTC"
-        if isinstance(step, OtherRecord):
-            return self._other_record(work, user, line, step, reason, before_write)
-        if before.record_type is RecordType.EMPLOYEE:
-            planned = self.employees.same_record(work, before, line, step.changes, reason)
-            typed = self.employees.carry_out(work, planned, before_write)
-            done, notes, by_hand = planned.done, planned.notes, typed
-            _refuse_if_nothing(done)
-            user.link = link_after(line, before, step, done, reason)
-            if by_hand:
-                user.link = replace(user.link, written=before.written, task=planned.task)
-        else:
-            done, notes = self._same_record(work, user, line, step, before_write)
-            by_hand = False
-            user.link = link_after(line, before, step, done, reason)
-        trace = trace_after(line, before, step, done)
-        return _told(line, step.record_id, done.shown, done.refused, notes, trace, by_hand=by_hand)
-
-    def _same_record(
-        self, work: Work, user: _User, line: Activity, step: SameRecord, before_write: BeforeWrite
-    ) -> tuple[PutBack, tuple[str, ...]]:
-        if user.link.state is not LinkState.ACTIVE:
-            self._take_owner(work, user, RecordType.CONTACT, step.record_id)
-        record = self._contact(work, step.record_id)
-        done = self._back(work, record, line, step.changes, user.link)
-        _refuse_if_nothing(done)
-        notes = self._hands(work).jobs.send(step.record_id, done, before_write)
-        user.shown.append(_as_shown(record, done))
-        return done, tuple(notes)
-
-    def _back(
-        self,
-        work: Work,
-        record: Contact,
-        line: Activity,
-        changes: Sequence[FieldChange],
-        link: Link,
-    ) -> PutBack:
-        trace = line.trace
-        return put_back(
-            record,
-            changes,
-            types=self._hands(work).jobs.bms.contact_types(),
-            written=link.written,
-            added=trace.added if trace is not None else (),
-            removed=trace.removed if trace is not None else (),
-        )
-
-    def _contact(self, work: Work, record_id: RecordId) -> Contact:
-        record = self._hands(work).jobs.bms.contact(record_id)
-        if record is None:
-            raise _Refused(GONE)
-        return record
-
-    def _take_owner(
-        self, work: Work, user: _User, record_type: RecordType, record_id: RecordId
-    ) -> None:
-        """Own the record before it is written, unless it has passed to another user (R9)."""
-        me = Owner(work.connection.id, user.link.user_id)
-        owner = self.owners.get_many(record_type, [record_id]).get(record_id)
-        if owner is not None and owner != me:
-            raise _Refused(PASSED_ON)
-        if not self.owners.take(record_type, record_id, me, over=owner):
-            raise _Refused(PASSED_ON)
-
-    # --- a move --------------------------------------------------------------------------------
-
-    def _other_record(
-        self,
-        work: Work,
-        user: _User,
-        line: Activity,
-        step: OtherRecord,
-        reason: str,
-        before_write: BeforeWrite,
-    ) -> _Told:
-        """The old record first, so that the person is never without one."""
-        before = user.link
-        notes: list[str] = []
-        task = ""
-        back = back_changes(line, step)
-        if step.back_type is RecordType.EMPLOYEE:
-            self._take_owner(work, user, RecordType.EMPLOYEE, step.back_to)
-            assert line.trace is not None, "only a line with a trace has a step"
-            old = replace(line.trace.before, claim=None)
-            planned = self.employees.same_record(work, old, line, back, reason)
-            by_hand = self.employees.carry_out(work, planned, before_write)
-            task = planned.task if by_hand else ""
-            shown = planned.done.shown
-        else:
-            record = self._contact(work, step.back_to)
-            self._take_owner(work, user, RecordType.CONTACT, step.back_to)
-            done_back = self._back(work, record, line, back, before)
-            notes += self._hands(work).jobs.send(step.back_to, done_back, before_write)
-            user.shown.append(_as_shown(record, done_back))
-            shown, by_hand = done_back.shown, False
-        done = self._leave(work, user, line, step, notes, before_write)
-        after = link_after(line, before, step, done, reason)
-        if step.taken_type is RecordType.EMPLOYEE and done.active is False:
-            # Deactivated by the next look, by the worklist or the app as configured (R18, R26).
-            after = replace(after, old_record_id=step.taken, old_record_type=RecordType.EMPLOYEE)
-            user.look_again = True
-        user.link = replace(after, task=task)
-        user.released.append((step.taken_type, step.taken))
-        trace = trace_after(line, before, step, done)
-        return _told(line, step.back_to, shown, done.refused, tuple(notes), trace, by_hand=by_hand)
-
-    def _leave(
-        self,
-        work: Work,
-        user: _User,
-        line: Activity,
-        step: OtherRecord,
-        notes: list[str],
-        before_write: BeforeWrite,
-    ) -> PutBack:
-        """The record that the move led to: as it was before, or inactive if it was made then."""
-        nothing = PutBack({}, (), (), (), (), user.link.written)
-        if step.taken_type is RecordType.EMPLOYEE:
-            state = [one for one in step.changes if one.field == "active" and one.old == "no"]
-            notes.append(f"the employee {step.taken} is no longer this person's")
-            return replace(nothing, active=False) if state else nothing
-        record = self._hands(work).jobs.bms.contact(step.taken)
-        if record is None:
-            notes.append(f"the contact {step.taken} is gone in BMS")
-            return nothing
-        done = self._back(work, record, line, step.changes, user.link)
-        notes += self._hands(work).jobs.send(step.taken, done, before_write)
-        user.shown.append(_as_shown(record, done))
-        told = ", ".join(f"{one.field} {one.old} → {one.new}" for one in done.shown)
-        notes.append(f"the contact {step.taken} of the move: {told or 'stays as it is'}")
-        return done
-
     # --- what was done -------------------------------------------------------------------------
 
-    def _finish(self, work: Work, users: Sequence[_User]) -> None:
+    def _finish(self, work: Work, users: Sequence[OfUser]) -> None:
         run = _run(work)
         for user in users:
             for told in user.told:
@@ -382,7 +173,7 @@ class Undoing:
         self.log.mark_undone(marked, run)
         self._keep(work, [user for user in users if user.link.user_id in saved])
 
-    def _tell(self, work: Work, user: _User, told: _Told) -> None:
+    def _tell(self, work: Work, user: OfUser, told: Told) -> None:
         """One line of the activity for what went back, even if a worker that died did it."""
         outcome = told.outcome
         if not told.marks:
@@ -398,7 +189,7 @@ class Undoing:
         )
         work.told.pop(user.link.user_id, None)  # an undo settles no failure
 
-    def _keep(self, work: Work, users: Sequence[_User]) -> None:
+    def _keep(self, work: Work, users: Sequence[OfUser]) -> None:
         """Who is kept as if refused can be found, and decided again, among the holds (R20)."""
         people = [
             HeldUser(
@@ -433,55 +224,5 @@ def _run(work: Work) -> SyncId:
     return work.delta.sync
 
 
-def _unclaimed(user: _User, now: Callable[[], object]) -> Link:
+def _unclaimed(user: OfUser, now: Callable[[], object]) -> Link:
     return replace(user.link, claim=None, etag=user.claimed.etag)
-
-
-def _refuse_if_nothing(done: PutBack) -> None:
-    if done.refused and not done.shown and done.nothing:
-        raise _Refused("; ".join(done.refused))
-
-
-def _not_undone(line: Activity, reason: object) -> UndoOutcome:
-    return UndoOutcome(
-        line.id,
-        line.user_id or UserId(""),
-        line.display_name,
-        line.record_id,
-        False,
-        reason=str(reason),
-    )
-
-
-def _told(
-    line: Activity,
-    record_id: RecordId,
-    shown: tuple[FieldChange, ...],
-    refused: tuple[str, ...],
-    notes: tuple[str, ...],
-    trace: Trace,
-    *,
-    by_hand: bool,
-) -> _Told:
-    """What went back; what is still to be typed counts as told, not as undone."""
-    reason = "; ".join((*refused, TO_BE_TYPED) if by_hand else refused)
-    outcome = UndoOutcome(
-        line.id,
-        line.user_id or UserId(""),
-        line.display_name,
-        record_id,
-        not by_hand,
-        shown,
-        reason,
-    )
-    kind = "worklist" if by_hand else "undo"
-    return _Told(outcome, kind, None if by_hand else trace, notes, marks=True)
-
-
-def _as_shown(record: Contact, done: PutBack) -> tuple[Contact, tuple[str, ...]]:
-    """The record as BMS holds it now, for the index, and the addresses that it lost."""
-    removed = tuple(one.value for one in done.emails if one.operation == "remove")
-    active = record.is_active if done.active is None else done.active
-    gone = {key(address) for address in removed}
-    emails = tuple(one for one in record.emails if key(one.address) not in gone)
-    return replace(record, is_active=active, emails=emails), removed

@@ -86,6 +86,7 @@ from shared.sync.re_evaluation import ReEvaluation
 from shared.sync.reports import Reports
 from shared.sync.seeking import Seeking
 from shared.sync.undo_employees import UndoEmployees
+from shared.sync.undo_one import UndoOne
 from shared.sync.undo_order import GatherUndo, OrderUndo
 from shared.sync.undoing import Undoing
 from shared.sync.worklist import WorkOff
@@ -298,11 +299,20 @@ class Worker:
             holding=self.holding,
             finding=finding,
             itglue=self.itglue,
-            employees=UndoEmployees(
-                employee_acting, self.owners, self.worklist, self.defaults, by_api, by_api, clock
+            one=UndoOne(
+                self.owners,
+                UndoEmployees(
+                    employee_acting,
+                    self.owners,
+                    self.worklist,
+                    self.defaults,
+                    by_api,
+                    by_api,
+                    clock,
+                ),
+                hands,
+                hands,
             ),
-            fresh=hands,
-            bulk=hands,
             now=clock,
         )
         deciding = Deciding(
