@@ -80,6 +80,14 @@ class CheckApi:
                 "Check a tenant before the first write; 202 while it takes longer",
                 query=CheckQuery,
                 reply=CheckShown,
+                also={202: CheckShown},
+                refusals=(409,),
+                headers={
+                    202: {
+                        "Location": "Where the result will be.",
+                        "Retry-After": "Seconds until it is worth a look.",
+                    }
+                },
             )
         ]
 

@@ -154,6 +154,7 @@ class ExplainApi:
                 self.explain,
                 "Why this person is here or not: by id, UPN, address or display name",
                 reply=ExplanationShown,
+                refusals=(409,),
             )
         ]
 

@@ -132,6 +132,9 @@ class PreviewsApi:
                 "What a rule set would do; 202 when that takes longer than 20 seconds",
                 body=PreviewBody,
                 reply=PreviewShown,
+                also={202: PreviewShown},
+                refusals=(404, 409),
+                headers={202: {"Location": "Where the preview will be."}},
             ),
             Route(
                 "GET",

@@ -94,6 +94,9 @@ class UndoApi:
                 self.one,
                 "Undo one decision; 202 when it goes on in the queue",
                 reply=UndoReply,
+                also={202: UndoReply},
+                refusals=(409,),
+                headers={202: {"Location": "The run that goes on."}},
             ),
             Route(
                 "POST",
@@ -102,6 +105,8 @@ class UndoApi:
                 "Undo all that a sync wrote",
                 reply=UndoReply,
                 status=202,
+                refusals=(409,),
+                headers={202: {"Location": "The run that does it."}},
             ),
             Route(
                 "GET",

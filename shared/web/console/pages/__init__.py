@@ -5,6 +5,7 @@ from __future__ import annotations
 from shared.ports import Now
 from shared.web.console.pages import (
     activity,
+    api_description,
     checks,
     connecting,
     connection_options,
@@ -50,5 +51,6 @@ def all_pages(now: Now) -> list[Page]:
         *activity.pages(),
         *undoing.pages(),
         *drift.pages(),
+        *api_description.pages(),
         *StatusPage(now).pages(),
     ]

@@ -2,59 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-import msgspec
-
+from shared.web.api.check import CheckShown
 from shared.web.console.inside import at
 from shared.web.console.pages.connections import ONE
 from shared.web.console.setup_steps import connection_of, set_up_of
 from shared.web.console.visits import Page, View, Visit
 
 _ORDER = {"blocker": 0, "warning": 1, "ok": 2}
-
-
-class Person(msgspec.Struct, rename="camel", kw_only=True):
-    """Somebody whom a finding is about."""
-
-    user_id: str
-    display_name: str = ""
-    detail: str = ""
-
-
-class Finding(msgspec.Struct, rename="camel", kw_only=True):
-    """One thing that was looked at."""
-
-    severity: str
-    sentence: str
-    area: str = ""
-    next_step: str | None = None
-    count: int = 0
-    people: list[Person] = []
-
-
-class Counts(msgspec.Struct, rename="camel", kw_only=True):
-    """How many people would become what."""
-
-    in_scope: int = 0
-    without_address: int = 0
-    guests_left_out: int = 0
-    blocked_left_out: int = 0
-    doubles: int = 0
-    would_match: int = 0
-    would_create: int = 0
-    conflicts: int = 0
-    linked: int = 0
-
-
-class Check(msgspec.Struct, rename="camel", kw_only=True):
-    """The check, ready or still under way."""
-
-    state: str
-    checked_at: datetime | None = None
-    verdict: str | None = None
-    counts: Counts | None = None
-    findings: list[Finding] = []
 
 
 def pages() -> list[Page]:
@@ -71,7 +25,7 @@ def check(visit: Visit) -> View:
     if visit.wants_part or visit.asked("wait") == "no":
         place = at("/api/connections/{}/check", connection.id)
         # A recent check is given again unless a new one is asked for.
-        found = visit.api.get(Check, place, again=True if again else None)
+        found = visit.api.get(CheckShown, place, again=True if again else None)
         findings = sorted(found.findings, key=lambda each: _ORDER.get(each.severity, 1))
         values |= {
             "check": found,
