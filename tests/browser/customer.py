@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from infra.local.admin import wait_for
-from tests.stories.story import BMS_SETTINGS, Story
+from infra.local.demo_itglue import switch_on
+from tests.stories.story import APPLICATION, BMS_SETTINGS, SECRET, Story
 
 Json = dict[str, Any]
 DOMAIN = "contoso.example"
@@ -42,7 +43,20 @@ class Customer:
         self.hostile = self.bms.add_account(f"Acme {IMAGE}").id
         self.connection = story.connect(DOMAIN, secretExpiresOn="2027-01-15")
         self.tenant = story.tenant
+        draft = {
+            "tenantDomain": "draft-of-a-very-long-domain-name.example",
+            "applicationId": APPLICATION,
+            "applicationKey": SECRET,
+        }
+        self.draft = str(self.admin.call("POST", "/api/connections", draft)["id"])
         self.admin.call("PUT", "/api/employee-defaults", DEFAULTS)
+        switch_on(
+            self.admin,
+            story.world.itglue,
+            "Contoso Optics",
+            self.main,
+            ("Ada", "Elsewhere", f"ada@{DOMAIN}"),
+        )
         self.groups = {
             name: self.entra.add_group(self.tenant, words)
             for name, words in {
@@ -61,30 +75,83 @@ class Customer:
     def settle(self) -> None:
         """The first sync; then a hold, a conflict, a failure, a worklist, and some changes."""
         self.admin.sync(self.connection)
-        self._hire("late", "desk", surname="Latecomer", givenName="Lara")
+        self.hire("late", "desk", surname="Latecomer", givenName="Lara")
         self.entra.update_user(self.tenant, self.users["staff-1"], jobTitle=f"Clerk {TEMPLATE}")
         self._wait("records", lambda: self._count("/api/records", state="active") >= STAFF, 60)
-        for number in range(10, 10 + LEAVERS):
-            self.entra.remove_member(
-                self.tenant, self.groups["staff"], self.users[f"staff-{number}"]
-            )
+        # Told of one by one, the first would go: read together, they are all held (R20).
+        self.entra.switch(notify_loss_rate=1.0)
+        leavers = [self.users[f"staff-{number}"] for number in range(10, 10 + LEAVERS)]
+        self.entra.remove_members(self.tenant, self.groups["staff"], leavers)
         self.admin.call("POST", f"/api/connections/{self.connection}/sync", {"kind": "full"})
         self._wait("a hold", lambda: self._waiting()["heldPeople"] >= LEAVERS, 90)
+        self.entra.switch(notify_loss_rate=0.0)
         self._wait("a conflict", lambda: self._waiting()["conflicts"] >= 1, 30)
         self._wait("a failure", lambda: self._waiting()["failures"] >= 1, 60)
         self._wait("the worklist", lambda: self._waiting()["worklist"] >= 1, 60)
+        self._by_hand()
+        self._take_back()
+
+    def record_of(self, key: str) -> Json | None:
+        """What the app has linked this person to."""
+        found = self.admin.items(
+            "/api/records", connectionId=self.connection, q=f"{key}@{DOMAIN}", limit="10"
+        )
+        return next((each for each in found if each["userId"] == self.users[key]), None)
+
+    def state_of(self, key: str) -> str:
+        """The state of this person's record; empty without one."""
+        record = self.record_of(key)
+        return str(record["state"]) if record else ""
+
+    def lines(self, key: str, kind: str) -> list[Json]:
+        """What the activity tells of this person."""
+        return self.admin.items(
+            "/api/activity", connectionId=self.connection, userId=self.users[key], kind=kind
+        )
+
+    def places(self) -> dict[str, str]:
+        """What an address of the console may hold, by name."""
+        people = f"/console/people/{self.connection}"
+        syncs = self.admin.items("/api/syncs", connectionId=self.connection)
+        return {
+            "connection": f"/console/connections/{self.connection}",
+            "id": self.connection,
+            "draft": f"/console/connections/{self.draft}",
+            "draft_id": self.draft,
+            "conflict": str(self.admin.items("/api/conflicts")[0]["id"]),
+            "sync": next(str(each["id"]) for each in syncs if each["kind"] == "full"),
+            "undone": self.undone,
+            "account": str(self.hostile),
+            "people": people,
+            **{key.replace("-", "_"): f"{people}/{user}" for key, user in self.users.items()},
+        }
+
+    def _by_hand(self) -> None:
+        """Somebody edits a contact in BMS."""
+        record = self.record_of("staff-2")
+        assert record is not None
+        self.bms.edit_contact(int(record["recordId"]), job_title=f"Boss {IMAGE}")
+
+    def _take_back(self) -> None:
+        """A change of one person, undone."""
+        self.entra.update_user(self.tenant, self.users["staff-3"], jobTitle=f"Cook {SCRIPT}")
+        self._wait("the change", lambda: self.lines("staff-3", "update"), 60)
+        line = self.lines("staff-3", "update")[0]
+        reply = self.admin.call("POST", f"/api/activity/{line['id']}/undo")
+        self.undone = str(reply["syncId"])
 
     def _people(self) -> None:
         for number in range(STAFF):
-            self._hire(f"staff-{number}", "staff", surname=f"Person {number:02d}")
-        self._hire("desk", "desk", surname="Desk", givenName="Dora")
-        self._hire("script", "hostile", givenName=SCRIPT, surname=IMAGE)
-        self._hire("double", "staff", surname="Double", givenName="Dana")
-        self._hire("refused", "staff", surname="Refused", givenName="Rita")
-        self._hire("guest", "staff", surname="Guest", givenName="Gus", userType="Guest")
-        self._hire("technician", "technicians", surname="Technician", givenName=f"Tom {IMAGE}")
+            self.hire(f"staff-{number}", "staff", surname=f"Person {number:02d}")
+        self.hire("desk", "desk", surname="Desk", givenName="Dora")
+        self.hire("script", "hostile", givenName=SCRIPT, surname=IMAGE)
+        self.hire("double", "staff", surname="Double", givenName="Dana")
+        self.hire("refused", "staff", surname="Refused", givenName="Rita")
+        self.hire("guest", "staff", surname="Guest", givenName="Gus", userType="Guest")
+        self.hire("technician", "technicians", surname="Technician", givenName=f"Tom {IMAGE}")
 
-    def _hire(self, key: str, group: str, **props: Any) -> None:
+    def hire(self, key: str, group: str, **props: Any) -> None:
+        """Make a person in Entra, a member of this group."""
         given = {
             "givenName": "Ines",
             "mail": f"{key}@{DOMAIN}",
