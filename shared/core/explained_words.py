@@ -114,8 +114,8 @@ def next_said(
     changes: tuple[FieldChange, ...],
 ) -> NextSaid:
     """The sentence for what the sync would do."""
-    if kind == "nothing" and reason.startswith("waits "):
-        sentence = f"Nothing is to be done: {reason}."
+    if kind == "nothing" and reason == "is up to date":
+        sentence = f"Nothing is to be done: the {what.value} is up to date."
     else:
         sentence = _NEXT.get(kind, "Next: {reason}.").format(
             reason=reason.rstrip(".") if kind != "failure" else reason, what=what.value

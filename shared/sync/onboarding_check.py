@@ -222,7 +222,8 @@ class OnboardingCheck:
             bad.add(rule.group_id)
         if rules and not bad:
             count = len(ids)
-            sentence = f"{count} mapped group(s) are there and can be read."
+            groups = "1 mapped group is" if count == 1 else f"{count} mapped groups are"
+            sentence = f"{groups} there and can be read."
             findings.append(Finding("ok", "groups", sentence, count=count))
         return bad
 

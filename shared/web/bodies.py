@@ -20,6 +20,7 @@ from shared.errors import BadInput
 _AT = re.compile(r" - at `(?:key in )?\$(?P<path>.*?)`$")
 _NAMED = re.compile(r"(?P<kind>missing required|contains unknown) field `(?P<name>.*?)`")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
 T = TypeVar("T")
 
 _STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+|\.\.\.)\]")
@@ -46,10 +47,18 @@ def read_query(query: Mapping[str, str], shape: type[T]) -> T:
         read = msgspec.convert(dict(query), type=shape, strict=False)
     except msgspec.ValidationError as error:
         raise _refusal(str(error), shape, 400, "", "The query") from error
+    for name, text in query.items():
+        if has_control(text):
+            raise BadInput(400, f"{name} must not hold control characters.", field=name)
     for name, kind in _fields(inspect.type_info(shape)).items():
         if name in query and not _is_meant(query[name], kind):
             raise BadInput(400, f"{name} must be {expected(kind)}.", field=name)
     return read
+
+
+def has_control(text: str) -> bool:
+    """Whether it holds a control character, which nothing here is named by and no table takes."""
+    return _CONTROL.search(text) is not None
 
 
 def _is_meant(text: str, kind: inspect.Type) -> bool:

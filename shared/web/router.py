@@ -28,7 +28,7 @@ from shared.errors import (
     TryLater,
 )
 from shared.web.auth import AdminOnly
-from shared.web.bodies import read_body, read_query
+from shared.web.bodies import has_control, read_body, read_query
 from shared.web.http import JSON, Reply, Request, problem
 
 LARGEST_BODY = 1024 * 1024
@@ -94,9 +94,10 @@ class Route:
         found: dict[str, str] = {}
         for want, have in zip(wanted, segments, strict=True):
             if want.startswith("{"):
-                if not have:
+                value = unquote(have)
+                if not value or has_control(value):
                     return None
-                found[want[1:-1]] = unquote(have)
+                found[want[1:-1]] = value
             elif want.lower() != have.lower():  # the Functions host ignores case in routes
                 return None
         return found

@@ -12,6 +12,10 @@ from playwright.sync_api import Dialog, Page, Response, expect
 AXE = Path(__file__).resolve().parents[2] / "infra/local/node_modules/axe-core/axe.min.js"
 WIDE, NARROW = (1440, 900), (360, 740)
 _BAD = ("serious", "critical")
+_BY_LOOKS = (
+    *("color-contrast", "target-size", "scrollable-region-focusable", "link-in-text-block"),
+    *("empty-table-header", "label", "button-name", "link-name", "aria-hidden-focus"),
+)
 # What no name may ever become: a script, an image from elsewhere, an element that listens.
 _INJECTED = """() => [...document.querySelectorAll('*')].filter(each =>
     (each.tagName === 'SCRIPT' && !each.src.includes('/console/static/'))
@@ -101,13 +105,14 @@ class Console:
         self.page.set_viewport_size({"width": size[0], "height": size[1]})
         self.page.emulate_media(color_scheme="dark" if dark else "light")
 
-    def violations(self) -> list[str]:
-        """What axe finds of a serious kind on this page."""
+    def violations(self, *, by_looks: bool = False) -> list[str]:
+        """What axe finds of a serious kind on this page; or only what colours and width change."""
         if not self.page.evaluate("typeof axe === 'object'"):
             self.page.evaluate(_axe())
-        found: dict[str, Any] = self.page.evaluate(
-            "() => axe.run(document, {resultTypes: ['violations']})"
-        )
+        options: dict[str, object] = {"resultTypes": ["violations"]}
+        if by_looks:
+            options["runOnly"] = {"type": "rule", "values": list(_BY_LOOKS)}
+        found: dict[str, Any] = self.page.evaluate("all => axe.run(document, all)", options)
         return [
             f"{each['id']}: {each['help']} {[node['html'][:120] for node in each['nodes'][:3]]}"
             for each in found["violations"]

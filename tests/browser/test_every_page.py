@@ -15,8 +15,10 @@ from tests.browser.pages import ADDRESSES, MISSING, QUERIED, STEPS
 
 pytestmark = pytest.mark.world
 
-_NAMES = ("q", "cursor", "state", "kind", "person", "connectionId", "connection", "name")
-_NAMES += ("day", "zone", "show", "peopleQ", "back", "next", "userId", "limit", "again", "within")
+_NAMES = (
+    *("q", "cursor", "state", "kind", "person", "connectionId", "connection", "name", "day"),
+    *("zone", "show", "peopleQ", "back", "next", "userId", "limit", "again", "within"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +72,12 @@ def test_a_hostile_query_is_shown_as_text_and_never_breaks_a_page(
     desk: Console, places: dict[str, str]
 ) -> None:
     hostile = (f"{SCRIPT}{IMAGE}{{{{7*191}}}}\u0000'\\", "9" * 400)
-    parts = ("", "true")
     broken: list[str] = []
     shown = 0
 
     for place, value in product(QUERIED, hostile):
         address = place.format(**places) + "?" + urlencode(dict.fromkeys(_NAMES, value))
-        for part in parts:
+        for part in ("", "true") if value == hostile[0] else ("",):
             reply = desk.page.request.get(
                 desk.base_url + address,
                 headers={"HX-Request": part} if part else {},
@@ -99,7 +100,7 @@ def test_a_hostile_query_is_shown_as_text_and_never_breaks_a_page(
 
 
 @pytest.mark.parametrize(
-    "name, words",
+    ("name", "words"),
     [
         ("person-hostile", SCRIPT),
         ("records", IMAGE),
@@ -156,7 +157,8 @@ def _looks_right(desk: Console, name: str) -> None:
     for size, dark in ((WIDE, False), (NARROW, True)):
         desk.resize(size, dark=dark)
         shade = "dark" if dark else "light"
-        found += [f"{size[0]} px, {shade}: {each}" for each in desk.violations()]
+        seen = desk.violations(by_looks=dark)
+        found += [f"{size[0]} px, {shade}: {each}" for each in seen]
         found += [f"{size[0]} px: too wide: {each}" for each in desk.too_wide()]
         photograph(desk.page, f"{name}-{size[0]}-{shade}")
     desk.resize(WIDE, dark=False)

@@ -7,6 +7,7 @@ administrator told him and what the Entra admin center showed him. Prints clicks
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -90,7 +91,8 @@ def test_an_empty_installation_leads_to_the_first_synced_person(newcomer: Newcom
     _syncs(newcomer)
     _reads_why(newcomer)
 
-    print(f"\n{newcomer.clicks} clicks, {time.monotonic() - began:.1f} s to the first person")
+    seconds = time.monotonic() - began
+    sys.stdout.write(f"\n{newcomer.clicks} clicks, {seconds:.1f} s to the first person\n")
     assert newcomer.clicks < 40
 
 
@@ -180,9 +182,7 @@ def _syncs(newcomer: Newcomer) -> None:
     newcomer.press("Start the first sync")
     newcomer.reads("Full sync", "people seen")
     newcomer.sees("9-sync")
-    newcomer.console.page.get_by_text("done", exact=True).locator(
-        "visible=true"
-    ).first.wait_for()
+    newcomer.console.page.get_by_text("done", exact=True).locator("visible=true").first.wait_for()
     newcomer.reads("Look at the people", seconds=60)
     newcomer.sees("10-synced")
 

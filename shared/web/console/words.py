@@ -48,7 +48,7 @@ KINDS = {
     "worklist": "On the worklist",
     "failure": "Failed",
     "undo": "Undone",
-    "itglue": "Passed to IT Glue",
+    "itglue": "IT Glue",
     "note": "Note",
 }
 _TONES = {"failure": "bad", "conflict": "look", "hold": "look", "worklist": "look"}

@@ -126,7 +126,8 @@ def _said(outcome: UserSynced) -> str:
     if outcome.queued:
         return f"Not possible at this moment: {reason}."
     if outcome.activity is None:
-        return f"Synced, and nothing was to be done: {reason}."
+        up_to_date = reason == "is up to date"
+        return f"Synced, and nothing was to be done: {'it ' if up_to_date else ''}{reason}."
     return f"Synced. {deed(outcome.activity.kind)}: {reason}."
 
 
