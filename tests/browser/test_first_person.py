@@ -81,7 +81,7 @@ def test_an_empty_installation_leads_to_the_first_synced_person(newcomer: Newcom
 
     newcomer.console.sign_in()
     newcomer.clicks += 1
-    newcomer.reads("From nothing to the first synced person", "0 of 6 steps done")
+    newcomer.reads("From nothing to the first synced person", "0 of 7 steps done")
     newcomer.sees("0-guide")
     _tells_how_bms_is_reached(newcomer)
     _adds_the_connection(newcomer)
@@ -113,7 +113,7 @@ def _tells_how_bms_is_reached(newcomer: Newcomer) -> None:
 
     newcomer.types("Password", BMS_SETTINGS["password"])
     newcomer.press("Sign in and save")
-    newcomer.reads("1 of 6 steps done")
+    newcomer.reads("1 of 7 steps done")
 
 
 def _adds_the_connection(newcomer: Newcomer) -> None:
@@ -146,7 +146,7 @@ def _connects(newcomer: Newcomer) -> None:
 def _writes_a_rule(newcomer: Newcomer) -> None:
     page = newcomer.console.page
     newcomer.press("Go on with the guide")
-    newcomer.reads("3 of 6 steps done")
+    newcomer.reads("3 of 7 steps done")
     newcomer.press("Add a mapping rule")
     newcomer.press("Add the first rule")
     page.get_by_label("Search groups by name or id").press_sequentially("Optics", delay=20)
@@ -171,7 +171,7 @@ def _looks_before_anything_is_written(newcomer: Newcomer) -> None:
     page = newcomer.console.page
     page.get_by_role("link", name="Guide").click()
     newcomer.clicks += 1
-    newcomer.reads("4 of 6 steps done")
+    newcomer.reads("4 of 7 steps done")
     newcomer.press("Look at the onboarding check")
     newcomer.reads("would be created", seconds=30)
     newcomer.sees("8-check")

@@ -19,6 +19,14 @@ def test_an_unknown_address_is_404_as_problem_details() -> None:
     assert set(answer.body) == {"type", "title", "status", "detail"}
 
 
+def test_a_control_character_in_an_address_is_refused_and_never_reaches_the_tables() -> None:
+    in_path = World().call("GET", "/api/connections/a%00b")
+    in_query = World().call("GET", "/api/activity?connectionId=a%00b")
+
+    assert in_path.status == 404
+    assert (in_query.status, in_query.body["field"]) == (400, "connectionId")
+
+
 def test_another_method_is_405_and_names_the_possible_ones() -> None:
     answer = World().call("PUT", "/api/connections", {})
 

@@ -136,7 +136,7 @@ def test_what_was_done_comes_as_a_part_with_its_undo_or_as_a_page() -> None:
 @pytest.mark.parametrize(
     ("decides", "said"),
     [
-        (Told("nothing", "is up to date"), "Synced, and nothing was to be done: is up to date."),
+        (Told("nothing", "is up to date"), "Synced, and nothing was to be done: it is up to date."),
         (
             Told(
                 "create",
