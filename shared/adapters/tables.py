@@ -9,32 +9,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.storage_service import open_service
+from shared.adapters.table_transactions import Entity, LostRace, Write, send
 from shared.config import StorageSettings
 from shared.errors import Misconfigured, TryLater
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient, TableServiceClient
 
-Entity = dict[str, Any]
+__all__ = ["Entity", "Storage", "Table", "Write", "joined", "pieces"]
+
 MOST_PER_TRANSACTION = 100
 _PIECE = 30_000  # a property holds at most 32,768 characters
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One entity to write. `etag` None: whoever wrote; "": must not exist; else must match.
-
-    `delete` removes the entity instead.
-    """
-
-    entity: Entity
-    etag: str | None = None
-    delete: bool = False
 
 
 def pieces(name: str, text: str) -> dict[str, str]:
@@ -189,30 +178,26 @@ class Table:
             ResourceModifiedError,
             ResourceNotFoundError,
         )
-        from azure.data.tables import TableTransactionError
 
         client = self._open()
+        # The SDK's own delete takes "gone already" for success, even where the etag was to prove
+        # that nobody else deleted it; a transaction of one tells.
+        alone = len(writes) == 1 and not (writes[0].delete and writes[0].etag)
         with _translated():
             try:
-                # The SDK's own delete takes "gone already" for success, even where the etag was to
-                # prove that nobody else deleted it; a transaction of one tells.
-                alone = len(writes) == 1 and not (writes[0].delete and writes[0].etag)
                 if alone:
-                    results = [self._single(client, writes[0])]
+                    etags = [str(self._single(client, writes[0]).get("etag", ""))]
                 else:
-                    results = list(client.submit_transaction([_operation(one) for one in writes]))
-            except TableTransactionError as error:
-                if error.status_code in (404, 409, 412):
-                    return int(error.index)
-                raise
+                    etags = send(client, writes)
+            except LostRace as lost:
+                return lost.index
             except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
                 if not alone:
                     raise
                 if writes[0].delete and writes[0].etag is None:
                     return None  # gone already
                 return 0
-        for index, result in zip(indexes, results, strict=True):
-            done[index] = str(result.get("etag", "") or result.get("Etag", ""))
+        done.update(zip(indexes, etags, strict=True))
         return None
 
     @staticmethod
@@ -233,33 +218,6 @@ class Table:
             etag=write.etag,
             match_condition=MatchConditions.IfNotModified,
         )
-
-
-def _operation(write: Write) -> tuple[str, Entity, dict[str, Any]] | tuple[str, Entity]:
-    from azure.core import MatchConditions
-    from azure.data.tables import UpdateMode
-
-    if write.delete:
-        if write.etag:
-            return (
-                "delete",
-                write.entity,
-                {"etag": write.etag, "match_condition": MatchConditions.IfNotModified},
-            )
-        return ("delete", write.entity)
-    if write.etag is None:
-        return ("upsert", write.entity, {"mode": UpdateMode.REPLACE})
-    if write.etag == "":
-        return ("create", write.entity)
-    return (
-        "update",
-        write.entity,
-        {
-            "mode": UpdateMode.REPLACE,
-            "etag": write.etag,
-            "match_condition": MatchConditions.IfNotModified,
-        },
-    )
 
 
 def _with_etag(entity: Any) -> Entity:
