@@ -129,7 +129,10 @@ class Acting:
             chunk = jobs[start : start + pace.size]
             began = self.now()
             self._chunk(work, chunk)
-            pace.took(len(chunk), self.now() - began)
+            if _long_wait(work) is None:
+                pace.took(len(chunk), self.now() - began)
+            else:
+                pace.size = _FEWEST
             start += len(chunk)
 
     def _hands(self, work: Work) -> Hands:
