@@ -93,13 +93,11 @@ def main() -> int:
     print(table(found))
     missed = [one for one in found if one.met is False]
     judged = [one for one in found if one.met is not None]
+    print(f"\n{len(judged) - len(missed)} of {len(judged)} figures met; {form} form,")
     print(
-        f"\n{len(judged) - len(missed)} of {len(judged)} figures met; {form} form, Python", end=""
+        f"Python {about['python']}, {about['processors']} processors, load {about['load']:.1f}, "
+        f"{about['seconds']} s. As JSON: {path}"
     )
-    print(
-        f" {about['python']}, {about['processors']} processors, load {about['load']:.1f},", end=""
-    )
-    print(f" {about['seconds']} s. As JSON: {path}")
     for sentence in broken:
         print(sentence)
     return 1 if broken else 0
