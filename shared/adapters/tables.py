@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from shared.adapters import table_requests
 from shared.adapters.storage_service import open_service
-from shared.adapters.table_transactions import Entity, LostRace, Write, send
+from shared.adapters.table_requests import Entity, LostRace, Write
 from shared.config import StorageSettings
 from shared.errors import Misconfigured, TryLater
 
@@ -103,14 +104,9 @@ class Table:
 
     def get(self, partition: str, row: str) -> Entity | None:
         """One entity, or None."""
-        from azure.core.exceptions import ResourceNotFoundError
-
         client = self._open()
         with _translated():
-            try:
-                return _with_etag(client.get_entity(partition, row))
-            except ResourceNotFoundError:
-                return None
+            return table_requests.get(client, partition, row)
 
     def pages(
         self,
@@ -123,21 +119,14 @@ class Table:
     ) -> Iterator[tuple[list[Entity], str | None]]:
         """Pages of a query, each with the token of the next page (None at the end)."""
         client = self._open()
-        with _translated():
-            pager = client.query_entities(
-                query,
-                parameters=dict(parameters or {}),
-                select=list(select) if select else None,
-                results_per_page=page,
-            ).by_page(continuation_token=_decode_token(after))
+        found = table_requests.pages(client, query, parameters or {}, select or (), page, after)
         while True:
             with _translated():
                 try:
-                    entities = [_with_etag(entity) for entity in next(pager)]
+                    one = next(found)
                 except StopIteration:
                     return
-                token = getattr(pager, "continuation_token", None)
-            yield entities, _encode_token(token)
+            yield one
 
     def query(
         self,
@@ -173,72 +162,18 @@ class Table:
         self, writes: Sequence[Write], indexes: Sequence[int], done: dict[int, str]
     ) -> int | None:
         """One transaction; the position of the write that lost its race, or None: all done."""
-        from azure.core.exceptions import (
-            ResourceExistsError,
-            ResourceModifiedError,
-            ResourceNotFoundError,
-        )
-
         client = self._open()
-        # The SDK's own delete takes "gone already" for success, even where the etag was to prove
-        # that nobody else deleted it; a transaction of one tells.
-        alone = len(writes) == 1 and not (writes[0].delete and writes[0].etag)
         with _translated():
             try:
-                if alone:
-                    etags = [str(self._single(client, writes[0]).get("etag", ""))]
+                if len(writes) == 1:
+                    etags = [table_requests.write_one(client, writes[0])]
                 else:
-                    etags = send(client, writes)
+                    etags = table_requests.write_together(client, writes)
             except LostRace as lost:
-                return lost.index
-            except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
-                if not alone:
-                    raise
-                if writes[0].delete and writes[0].etag is None:
-                    return None  # gone already
-                return 0
+                gone_already = len(writes) == 1 and writes[0].delete and not writes[0].etag
+                return None if gone_already else lost.index
         done.update(zip(indexes, etags, strict=True))
         return None
-
-    @staticmethod
-    def _single(client: TableClient, write: Write) -> Mapping[str, Any]:
-        from azure.core import MatchConditions
-        from azure.data.tables import UpdateMode
-
-        if write.delete:
-            client.delete_entity(write.entity["PartitionKey"], write.entity["RowKey"])
-            return {"etag": ""}
-        if write.etag is None:
-            return client.upsert_entity(write.entity, mode=UpdateMode.REPLACE)
-        if write.etag == "":
-            return client.create_entity(write.entity)
-        return client.update_entity(
-            write.entity,
-            mode=UpdateMode.REPLACE,
-            etag=write.etag,
-            match_condition=MatchConditions.IfNotModified,
-        )
-
-
-def _with_etag(entity: Any) -> Entity:
-    plain: Entity = dict(entity)
-    plain["etag"] = str(entity.metadata.get("etag", "")) if entity.metadata else ""
-    return plain
-
-
-def _encode_token(token: Any) -> str | None:
-    if not token:
-        return None
-    if isinstance(token, str):
-        return token
-    return "\n".join(str(token.get(name) or "") for name in ("PartitionKey", "RowKey"))
-
-
-def _decode_token(text: str | None) -> Any:
-    if not text:
-        return None
-    partition, _, row = text.partition("\n")
-    return {"PartitionKey": partition, "RowKey": row}
 
 
 @contextmanager
