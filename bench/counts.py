@@ -6,6 +6,7 @@ it; the host's own polling, receiving and deleting of messages does not.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from shared.core.model import ConnectionId, Origin, SyncId, UserId
 from shared.ports import FRESH, SWEEPS
 
 _SENDING = 1  # the webhook's message
+_APART = 1.2  # seconds: longer than what was read a moment ago is believed
 
 
 def places(stage: Stage) -> dict[str, str]:
@@ -38,6 +40,7 @@ class Measured:
 
     alone: Json = field(default_factory=dict)  # one change, with nothing else going on
     first: Json = field(default_factory=dict)  # the first change in a new process
+    row: list[Json] = field(default_factory=list)  # changes one after the other, a moment apart
     together: Json = field(default_factory=dict)  # twenty changes in one message
     unchanged: Json = field(default_factory=dict)
     people: int = 0
@@ -45,13 +48,13 @@ class Measured:
     ordering: Json = field(default_factory=dict)
 
 
-def measure(people: int, sweeps: int = 20) -> Measured:
+def measure(people: int, sweeps: int = 20, row: int = 0) -> Measured:
     """Set a customer up, and let things happen to him one at a time."""
     found = Measured(people=people)
     with Stage() as stage:
         host = stage.start_host()
         stage.limit_bms()
-        small, large = stage.connect(40), stage.connect(people)
+        small, large = stage.connect(60), stage.connect(people)
         stage.finished(stage.order(small), 120)
         with AppProcess(stage.environment(), places(stage)) as process:
             process.remember_links(large.connection, large.account)
@@ -67,11 +70,15 @@ def measure(people: int, sweeps: int = 20) -> Measured:
             found.first = _change(stage, process, small, small.users[:1], "First")
             _change(stage, process, small, small.users[1:2], "Second")
             found.alone = _change(stage, process, small, small.users[2:3], "Third")
+            for number in range(row):
+                time.sleep(_APART)
+                found.row.append(_change(stage, process, small, small.users[30 + number :][:1], ""))
             found.together = _change(stage, process, small, small.users[10:30], "Fourth")
             sweep = encode_sweep_order(SweepOrder(ConnectionId(large.connection), "sweep"))
-            process.message(SWEEPS, sweep)
-            found.sweeps = [process.message(SWEEPS, sweep) for _ in range(sweeps)]
-            found.ordering = process.order_sweeps()
+            for _ in range(sweeps + 1):  # the first one makes clients
+                found.ordering = process.order_sweeps()
+                found.sweeps.append(process.message(SWEEPS, sweep))
+            del found.sweeps[0]
             full = SweepOrder(ConnectionId(large.connection), "full", sync=_new_sync())
             found.unchanged = process.message(SWEEPS, encode_sweep_order(full))
     return found
@@ -98,7 +105,7 @@ def _change(stage: Stage, process: AppProcess, customer: Customer, users: Any, t
 
 def count_figures(people: int) -> Iterator[Figure]:
     """As lines of the table."""
-    found = measure(people)
+    found = measure(people, row=12)
     alone, together = found.alone, found.together
     size = 20
     yield figures.at_most("one changed attribute: Graph requests", alone["byKind"]["graph"], 1, "")
@@ -109,6 +116,14 @@ def count_figures(people: int) -> Iterator[Figure]:
         6,
         "",
         notes=(_list(alone),),
+    )
+    row = [one["storage"] + _SENDING for one in found.row]
+    yield figures.at_most(
+        f"  storage transactions, a row of {len(row)}, {_APART} s apart",
+        sum(row) / len(row),
+        6,
+        "",
+        notes=("the budget and the settings are looked at now and then",),
     )
     yield figures.at_most(
         "  storage transactions, 20 changes in a message",

@@ -37,7 +37,10 @@ _TRIES = 25
 # whole seconds only, would leave a part of the share unused.
 _PATIENCE = timedelta(seconds=3.5)
 _EARLY = timedelta(seconds=2.5)  # work that is parked comes back before its calls are free
-_BELIEVED = timedelta(seconds=5)  # so old may be what we know of a pause that others were told of
+# So old may be what we know of a pause that others were told of, and of the limit, where calls are
+# reserved already. Fresh changes are few: a look for each would cost more than the call.
+_BELIEVED = {Lane.FRESH: timedelta(seconds=20), Lane.BULK: timedelta(seconds=5)}
+_FOR_NOTHING_LEFT = timedelta(seconds=5)
 _JUST_SEEN = timedelta(milliseconds=250)  # many threads that find nothing left look once
 _LIMIT_KEPT = timedelta(seconds=1)  # short: work that follows a lower limit must not overrun it
 _UNASKED = timedelta(seconds=60)  # 429 without Retry-After (bms-api.md 3.3)
@@ -75,6 +78,7 @@ class _Account:
     wallets: dict[Lane, _Wallet]
     lock: threading.Lock = field(default_factory=threading.Lock)
     page: _Page | None = None
+    limit: tuple[Limit, datetime] | None = None  # as it was last asked for, and when
     written: str = ""  # the etag of our own last write
     shared: bool = False  # others write it as well, so that it is read before it is written
     paused_until: datetime | None = None
@@ -127,7 +131,8 @@ class BmsBudget:
     def _pay(self, account: _Account, wallet: _Wallet, lane: Lane) -> timedelta | None:
         """Use a reserved call or reserve some; otherwise how long until the next one is free."""
         with account.lock:
-            limit, now = self._limit(account.endpoint), self._now()
+            now = self._now()
+            limit = self._limit_for(account, wallet, lane, now)
             if wallet.slot != limit.slot:
                 # The window was changed, and with it what the numbers of slots mean.
                 wallet.purse, wallet.tried, wallet.slot = Purse(), None, limit.slot
@@ -154,6 +159,16 @@ class BmsBudget:
             f"{self._words} is being spent by many at once.", timedelta(seconds=1), counts=False
         )
 
+    def _limit_for(self, account: _Account, wallet: _Wallet, lane: Lane, now: datetime) -> Limit:
+        """The limit; for a call that is reserved already, as it was known a moment ago."""
+        if account.limit is not None:
+            known, asked_at = account.limit
+            if now - asked_at <= _BELIEVED[lane] and budget.is_good(wallet.purse, known, now):
+                return known
+        limit = self._limit(account.endpoint)
+        account.limit = limit, now
+        return limit
+
     def _believed(
         self, account: _Account, wallet: _Wallet, lane: Lane, limit: Limit, now: datetime
     ) -> _Page | None:
@@ -163,12 +178,12 @@ class BmsBudget:
             return self._look(account, wallet, limit) if unknown else None
         age = now - page.seen_at
         if budget.is_good(wallet.purse, limit, now):
-            doubtful = age > _BELIEVED
+            doubtful = age > _BELIEVED[lane]
         elif budget.free(page.spending, limit, now, lane) > 0:
             # Alone, a reservation needs no look: its etag proves that nobody else has written.
             doubtful = account.shared
         else:
-            doubtful = age > (_JUST_SEEN if account.shared else _BELIEVED)
+            doubtful = age > (_JUST_SEEN if account.shared else _FOR_NOTHING_LEFT)
         if unknown or doubtful:
             return self._look(account, wallet, limit)
         return page
