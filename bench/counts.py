@@ -7,6 +7,7 @@ it; the host's own polling, receiving and deleting of messages does not.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -123,7 +124,7 @@ def count_figures(people: int) -> Iterator[Figure]:
         sum(row) / len(row),
         6,
         "",
-        notes=("the budget and the settings are looked at now and then",),
+        notes=(_list({"each": sum((Counter(one["each"]) for one in found.row), Counter())}),),
     )
     yield figures.at_most(
         "  storage transactions, 20 changes in a message",
