@@ -35,13 +35,14 @@ def run(environment: Mapping[str, str], *words: str) -> Json:
         check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"The floor {words[0]} failed: {done.stderr[-2000:]}")
+        raise RuntimeError(f"The floor {words[0]} failed: {done.stderr[-300:]}")
     answer: Json = json.loads(done.stdout)
     return answer
 
 
 def reads(connection_id: str, group: str) -> Json:
     """Everything that a full sync reads."""
+    from shared.adapters import table_requests
     from shared.adapters.store_people import _DIGEST
     from shared.core.model import ConnectionId
     from shared.wiring import app
@@ -62,13 +63,9 @@ def reads(connection_id: str, group: str) -> Json:
     )
     wall, cpu = time.perf_counter(), time.process_time()
     links = 0
-    for page in client.query_entities(
-        "PartitionKey eq @p",
-        parameters={"p": connection_id},
-        select=list(_DIGEST),
-        results_per_page=1000,
-    ).by_page():
-        links += sum(1 for _ in page)
+    query, parameters = "PartitionKey eq @p", {"p": connection_id}
+    for page, _ in table_requests.pages(client, query, parameters, _DIGEST, 1000, None):
+        links += len(page)
     users = 0
     while url:
         answer = session.get(url, headers=headers, timeout=30)
@@ -97,7 +94,7 @@ def writes(base: str, calls: Sequence[Json]) -> Json:
             assert answer.ok, answer.text
             result = json.loads(answer.content)
             if step["method"] == "POST":
-                made = str(result["result"] if "result" in result else result["Result"])
+                made = str(result["result"]["id"])
 
     wall, cpu = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(BULK_THREADS) as pool:
