@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from shared.core import trouble_texts
 from shared.core.decision import NO_ADDRESS, NO_NAME, Nothing, Seek, first_step
-from shared.core.digest import LinkDigests
+from shared.core.digest import LinkDigests, id_bytes
 from shared.core.fields import wanted_contact
 from shared.core.messages import SweepOrder, UserDelta, encode_user_delta, pack
 from shared.core.model import (
@@ -277,7 +277,7 @@ class FullSync:
             self.runs.seen(run.sync_id, run.seen)
 
     def _compare(self, run: _Run, rule: MappingRule, user: EntraUser) -> None:
-        mark = _mark(user.id)
+        mark = id_bytes(user.id)
         if mark in run.placed:
             return
         because = refusal(rule, user)
@@ -419,7 +419,3 @@ def _is_to_leave_by_worklist(link: Link) -> bool:
 def _leaves(run: _Run, link: Link, *, counts: bool) -> None:
     run.leaving.append(link.user_id)
     run.together += int(counts and link.hold is HoldMark.NONE)
-
-
-def _mark(user_id: UserId) -> bytes:
-    return uuid.UUID(user_id).bytes if len(user_id) == 36 else user_id.encode()
