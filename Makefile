@@ -8,12 +8,13 @@ STAMP := $(VENV)/.ready
 
 RUNTIME := .venv-runtime
 
-.PHONY: help venv run test torture check format-check lint types imports load format bicep package doctor audit licences checkov
+.PHONY: help venv run test torture bench check format-check lint types imports load format bicep package doctor audit licences checkov
 
 ## make run      the whole app on this machine, with a demonstration (ONCE=1 ends by itself,
 ##               EMPTY=1 shows none: set it up in the console, with the guide)
 ## make test     all tests (ARGS="-k sweep" chooses some)
 ## make torture  the model and the kills for minutes (TORTURE_MINUTES=10 TORTURE_KILLS=60 TORTURE_SEED=)
+## make bench    every figure of the design beside its floor (FULL=1: 20,000 and 100,000 people)
 ## make check    all static checks: format-check, lint, types, imports, load, bicep
 ## make package  the deployment package: made, and loaded by itself
 ## make audit    also licences, doctor, checkov: tools from elsewhere, in environments of their own
@@ -38,6 +39,9 @@ test: $(STAMP)
 # Each run has a seed of its own and prints it; a failure says how to play the same again.
 torture: $(STAMP)
 	@$(BIN)/python -m pytest -q -n 0 -s -m torture tests/torture $(ARGS)
+
+bench: $(STAMP)
+	@$(BIN)/python -m bench $(if $(filter-out 0 no false,$(FULL)),--full) $(ARGS)
 
 check: format-check lint types imports load bicep
 

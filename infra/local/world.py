@@ -143,6 +143,13 @@ class World:
     def storage_connection_string(self) -> str:
         return self.azurite.connection_string
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process of each part by its name; function hosts are `host 1`, `host 2`, …"""
+        found = {name: child.pid for name, child in self._children.items()}
+        found["azurite"] = self.azurite.pid
+        return found | {f"host {number}": one.pid for number, one in enumerate(self._hosts, 1)}
+
     def base_url(self, stand_in: str) -> str:
         """A stand-in's plain http address, for a client that goes there without the network."""
         return f"http://127.0.0.1:{self._ready[stand_in]['port']}"

@@ -38,6 +38,8 @@ _TRIES = 25
 _PATIENCE = timedelta(seconds=3.5)
 _EARLY = timedelta(seconds=2.5)  # work that is parked comes back before its calls are free
 _BELIEVED = timedelta(seconds=5)  # so old may be what we know of a pause that others were told of
+# So old may be the limit by which a call was reserved that is sent now: it is paid for already.
+_LIMIT_BELIEVED = {Lane.FRESH: timedelta(seconds=20), Lane.BULK: timedelta(seconds=5)}
 _JUST_SEEN = timedelta(milliseconds=250)  # many threads that find nothing left look once
 _LIMIT_KEPT = timedelta(seconds=1)  # short: work that follows a lower limit must not overrun it
 _UNASKED = timedelta(seconds=60)  # 429 without Retry-After (bms-api.md 3.3)
@@ -75,6 +77,7 @@ class _Account:
     wallets: dict[Lane, _Wallet]
     lock: threading.Lock = field(default_factory=threading.Lock)
     page: _Page | None = None
+    limit: tuple[Limit, datetime] | None = None  # as it was last asked for, and when
     written: str = ""  # the etag of our own last write
     shared: bool = False  # others write it as well, so that it is read before it is written
     paused_until: datetime | None = None
@@ -127,7 +130,8 @@ class BmsBudget:
     def _pay(self, account: _Account, wallet: _Wallet, lane: Lane) -> timedelta | None:
         """Use a reserved call or reserve some; otherwise how long until the next one is free."""
         with account.lock:
-            limit, now = self._limit(account.endpoint), self._now()
+            now = self._now()
+            limit = self._limit_for(account, wallet, lane, now)
             if wallet.slot != limit.slot:
                 # The window was changed, and with it what the numbers of slots mean.
                 wallet.purse, wallet.tried, wallet.slot = Purse(), None, limit.slot
@@ -154,6 +158,16 @@ class BmsBudget:
             f"{self._words} is being spent by many at once.", timedelta(seconds=1), counts=False
         )
 
+    def _limit_for(self, account: _Account, wallet: _Wallet, lane: Lane, now: datetime) -> Limit:
+        """The limit; for a call that is reserved already, as it was known a moment ago."""
+        if account.limit is not None:
+            known, asked_at = account.limit
+            if now - asked_at <= _LIMIT_BELIEVED[lane] and budget.is_good(wallet.purse, known, now):
+                return known
+        limit = self._limit(account.endpoint)
+        account.limit = limit, now
+        return limit
+
     def _believed(
         self, account: _Account, wallet: _Wallet, lane: Lane, limit: Limit, now: datetime
     ) -> _Page | None:
@@ -163,7 +177,10 @@ class BmsBudget:
             return self._look(account, wallet, limit) if unknown else None
         age = now - page.seen_at
         if budget.is_good(wallet.purse, limit, now):
-            doubtful = age > _BELIEVED
+            if age > _BELIEVED and not unknown:
+                self._look_around(account)
+                return account.page or self._look(account, wallet, limit)
+            doubtful = False
         elif budget.free(page.spending, limit, now, lane) > 0:
             # Alone, a reservation needs no look: its etag proves that nobody else has written.
             doubtful = account.shared
@@ -176,16 +193,33 @@ class BmsBudget:
     def _look(self, account: _Account, wallet: _Wallet, limit: Limit) -> _Page:
         """Read the entity, and learn what became of a write whose answer never came."""
         page = self._read(account.endpoint, limit)
-        account.page = page
-        account.shared = bool(account.written) and page.etag != account.written
-        paused = page.spending.paused_until
-        if paused is not None:
-            account.paused_until = max(paused, account.paused_until or paused)
+        _learn(account, page)
         if wallet.tried is not None:
             if page.writers.get(wallet.writer, (0, 0))[0] == wallet.number:
                 wallet.purse = wallet.tried
             wallet.tried = None
         return page
+
+    def _look_around(self, account: _Account) -> None:
+        """Read every endpoint at once: a change needs several, and each would be looked at."""
+        account.page = None
+        now = self._now()
+        for row in self._table.query("PartitionKey eq @p", parameters={"p": self._partition}):
+            endpoint = str(row["endpoint"])
+            page = _Page(
+                _spending(row, self._limit(endpoint)), _writers(row), str(row["etag"]), now
+            )
+            if endpoint == account.endpoint:
+                _learn(account, page)
+                continue
+            other = self._account(endpoint)
+            # Whoever is at it looks for himself, and so does who waits for the end of a write.
+            if other.lock.acquire(blocking=False):
+                try:
+                    if all(wallet.tried is None for wallet in other.wallets.values()):
+                        _learn(other, page)
+                finally:
+                    other.lock.release()
 
     def _reserve(
         self,
@@ -394,6 +428,14 @@ class Meter:
             # BMS's answer matters more to the caller; this instance pauses all the same.
             log.warning("the pause of %s could not be noted: %s", self.endpoint, error.sentence)
         return pause.total_seconds()
+
+
+def _learn(account: _Account, page: _Page) -> None:
+    account.page = page
+    account.shared = bool(account.written) and page.etag != account.written
+    paused = page.spending.paused_until
+    if paused is not None:
+        account.paused_until = max(paused, account.paused_until or paused)
 
 
 def _worth_waking(limit: Limit, calls: int) -> int:

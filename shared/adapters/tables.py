@@ -9,32 +9,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from shared.adapters import table_requests
 from shared.adapters.storage_service import open_service
+from shared.adapters.table_requests import Entity, LostRace, Write
 from shared.config import StorageSettings
 from shared.errors import Misconfigured, TryLater
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient, TableServiceClient
 
-Entity = dict[str, Any]
+__all__ = ["Entity", "Storage", "Table", "Write", "joined", "pieces"]
+
 MOST_PER_TRANSACTION = 100
 _PIECE = 30_000  # a property holds at most 32,768 characters
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One entity to write. `etag` None: whoever wrote; "": must not exist; else must match.
-
-    `delete` removes the entity instead.
-    """
-
-    entity: Entity
-    etag: str | None = None
-    delete: bool = False
 
 
 def pieces(name: str, text: str) -> dict[str, str]:
@@ -114,14 +104,9 @@ class Table:
 
     def get(self, partition: str, row: str) -> Entity | None:
         """One entity, or None."""
-        from azure.core.exceptions import ResourceNotFoundError
-
         client = self._open()
         with _translated():
-            try:
-                return _with_etag(client.get_entity(partition, row))
-            except ResourceNotFoundError:
-                return None
+            return table_requests.get(client, partition, row)
 
     def pages(
         self,
@@ -134,21 +119,14 @@ class Table:
     ) -> Iterator[tuple[list[Entity], str | None]]:
         """Pages of a query, each with the token of the next page (None at the end)."""
         client = self._open()
-        with _translated():
-            pager = client.query_entities(
-                query,
-                parameters=dict(parameters or {}),
-                select=list(select) if select else None,
-                results_per_page=page,
-            ).by_page(continuation_token=_decode_token(after))
+        found = table_requests.pages(client, query, parameters or {}, select or (), page, after)
         while True:
             with _translated():
                 try:
-                    entities = [_with_etag(entity) for entity in next(pager)]
+                    one = next(found)
                 except StopIteration:
                     return
-                token = getattr(pager, "continuation_token", None)
-            yield entities, _encode_token(token)
+            yield one
 
     def query(
         self,
@@ -184,103 +162,18 @@ class Table:
         self, writes: Sequence[Write], indexes: Sequence[int], done: dict[int, str]
     ) -> int | None:
         """One transaction; the position of the write that lost its race, or None: all done."""
-        from azure.core.exceptions import (
-            ResourceExistsError,
-            ResourceModifiedError,
-            ResourceNotFoundError,
-        )
-        from azure.data.tables import TableTransactionError
-
         client = self._open()
         with _translated():
             try:
-                # The SDK's own delete takes "gone already" for success, even where the etag was to
-                # prove that nobody else deleted it; a transaction of one tells.
-                alone = len(writes) == 1 and not (writes[0].delete and writes[0].etag)
-                if alone:
-                    results = [self._single(client, writes[0])]
+                if len(writes) == 1:
+                    etags = [table_requests.write_one(client, writes[0])]
                 else:
-                    results = list(client.submit_transaction([_operation(one) for one in writes]))
-            except TableTransactionError as error:
-                if error.status_code in (404, 409, 412):
-                    return int(error.index)
-                raise
-            except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
-                if not alone:
-                    raise
-                if writes[0].delete and writes[0].etag is None:
-                    return None  # gone already
-                return 0
-        for index, result in zip(indexes, results, strict=True):
-            done[index] = str(result.get("etag", "") or result.get("Etag", ""))
+                    etags = table_requests.write_together(client, writes)
+            except LostRace as lost:
+                gone_already = len(writes) == 1 and writes[0].delete and not writes[0].etag
+                return None if gone_already else lost.index
+        done.update(zip(indexes, etags, strict=True))
         return None
-
-    @staticmethod
-    def _single(client: TableClient, write: Write) -> Mapping[str, Any]:
-        from azure.core import MatchConditions
-        from azure.data.tables import UpdateMode
-
-        if write.delete:
-            client.delete_entity(write.entity["PartitionKey"], write.entity["RowKey"])
-            return {"etag": ""}
-        if write.etag is None:
-            return client.upsert_entity(write.entity, mode=UpdateMode.REPLACE)
-        if write.etag == "":
-            return client.create_entity(write.entity)
-        return client.update_entity(
-            write.entity,
-            mode=UpdateMode.REPLACE,
-            etag=write.etag,
-            match_condition=MatchConditions.IfNotModified,
-        )
-
-
-def _operation(write: Write) -> tuple[str, Entity, dict[str, Any]] | tuple[str, Entity]:
-    from azure.core import MatchConditions
-    from azure.data.tables import UpdateMode
-
-    if write.delete:
-        if write.etag:
-            return (
-                "delete",
-                write.entity,
-                {"etag": write.etag, "match_condition": MatchConditions.IfNotModified},
-            )
-        return ("delete", write.entity)
-    if write.etag is None:
-        return ("upsert", write.entity, {"mode": UpdateMode.REPLACE})
-    if write.etag == "":
-        return ("create", write.entity)
-    return (
-        "update",
-        write.entity,
-        {
-            "mode": UpdateMode.REPLACE,
-            "etag": write.etag,
-            "match_condition": MatchConditions.IfNotModified,
-        },
-    )
-
-
-def _with_etag(entity: Any) -> Entity:
-    plain: Entity = dict(entity)
-    plain["etag"] = str(entity.metadata.get("etag", "")) if entity.metadata else ""
-    return plain
-
-
-def _encode_token(token: Any) -> str | None:
-    if not token:
-        return None
-    if isinstance(token, str):
-        return token
-    return "\n".join(str(token.get(name) or "") for name in ("PartitionKey", "RowKey"))
-
-
-def _decode_token(text: str | None) -> Any:
-    if not text:
-        return None
-    partition, _, row = text.partition("\n")
-    return {"PartitionKey": partition, "RowKey": row}
 
 
 @contextmanager

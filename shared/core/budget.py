@@ -34,6 +34,7 @@ class Lane(StrEnum):
 # and each reservation is a write to the tables; bulk work uses its calls at once, and every slot
 # that a call is kept for is a slot in which its share lies idle a window later.
 _GOOD_FOR = {Lane.FRESH: 4, Lane.BULK: 0}
+_LEAST = {Lane.FRESH: 8, Lane.BULK: 1}  # at once, where plenty is free
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +163,13 @@ def give_back(spending: Spending, purse: Purse, lane: Lane) -> Spending:
 
 
 def _portion(purse: Purse, limit: Limit, lane: Lane, available: int) -> int:
-    """Twice what the last purse was good for: whoever needs few keeps few from the others."""
+    """Twice what the last purse was good for: whoever needs few keeps few from the others.
+
+    What is kept and not used is given back with the next reservation.
+    """
     wanted = 2 * purse.size if purse.left == 0 else purse.size - purse.left
     most = limit.bulk // 60 if lane is Lane.BULK else min(limit.total // 50, available // 20)
-    return max(1, min(wanted, most))
+    return max(1, min(max(wanted, _LEAST[lane]), most))
 
 
 # --- foretelling -------------------------------------------------------------------------------

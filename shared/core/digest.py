@@ -11,6 +11,7 @@ import hashlib
 import struct
 import uuid
 from collections.abc import Sequence
+from functools import lru_cache
 
 from shared.core.model import (
     AccountId,
@@ -46,7 +47,7 @@ class LinkDigests:
 
     def add(self, link: Link) -> None:
         """Remember a link."""
-        self._packed[_id(link.user_id)] = _FORMAT.pack(
+        self._packed[id_bytes(link.user_id)] = _FORMAT.pack(
             _STATES.index(link.state),
             _HOLDS.index(link.hold),
             _TYPES.index(link.record_type),
@@ -59,8 +60,8 @@ class LinkDigests:
             _number(link.rule_account_id),
             _number(link.location_id),
             _short(link.fingerprint),
-            _short(link.rule_id or ""),
-            _short(link.reason),
+            _common(link.rule_id or ""),
+            _common(link.reason),
         )
 
     def take(
@@ -75,7 +76,7 @@ class LinkDigests:
 
         Texts come back as the one of those given that has the same digest, else as "?".
         """
-        packed = self._packed.pop(_id(user_id), None)
+        packed = self._packed.pop(id_bytes(user_id), None)
         return None if packed is None else self._link(user_id, packed, rules, fingerprint, reasons)
 
     def left(self, rules: Sequence[MappingRule]) -> list[Link]:
@@ -109,8 +110,8 @@ class LinkDigests:
             rule,
             reason,
         ) = _FORMAT.unpack(packed)
-        rule_id = next((one.id for one in rules if _short(one.id) == rule), None)
-        unknown = None if rule == _short("") else RuleId("?")
+        rule_id = next((one.id for one in rules if _common(one.id) == rule), None)
+        unknown = None if rule == _common("") else RuleId("?")
         return Link(
             connection_id=self._connection_id,
             user_id=user_id,
@@ -127,19 +128,28 @@ class LinkDigests:
             hold=_HOLDS[hold],
             in_conflict=in_conflict,
             refused=refused,
-            reason=next((one for one in reasons if _short(one) == reason), "?"),
+            reason=next((one for one in reasons if _common(one) == reason), "?"),
         )
 
 
-def _id(user_id: UserId) -> bytes:
-    try:
-        return uuid.UUID(user_id).bytes
-    except ValueError:
-        return user_id.encode()
+def id_bytes(user_id: UserId) -> bytes:
+    """An object id in 16 bytes; any other id as it is."""
+    if len(user_id) == 36:
+        try:
+            return bytes.fromhex(user_id.replace("-", ""))
+        except ValueError:
+            pass
+    return user_id.encode()
 
 
 def _short(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
+
+@lru_cache(maxsize=512)
+def _common(text: str) -> bytes:
+    """The same for a text that many links share: rules, reasons."""
+    return _short(text)
 
 
 def _number(value: int | None) -> int:

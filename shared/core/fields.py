@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.core.matching import key, primary_address
 from shared.core.model import (
@@ -42,10 +42,10 @@ class WantedContact:
     mobile_phone: str
     job_title: str
     notes: tuple[str, ...] = ()
+    # Changes when any value computed from Entra changes (R12). Asked for more than once, so kept.
+    fingerprint: str = field(init=False, compare=False, default="")
 
-    @property
-    def fingerprint(self) -> str:
-        """Changes when any value computed from Entra changes (R12)."""
+    def __post_init__(self) -> None:
         values = [
             self.first_name,
             self.last_name,
@@ -54,7 +54,8 @@ class WantedContact:
             self.mobile_phone,
             self.job_title,
         ]
-        return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:24]
+        digest = hashlib.sha256(json.dumps(values).encode()).hexdigest()[:24]
+        object.__setattr__(self, "fingerprint", digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextvars import copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.core import trouble_texts
@@ -65,8 +65,25 @@ from shared.sync.itglue_queue import QueueForItGlue, written_records
 from shared.sync.work import CLAIM_LIFE, Told, Work
 
 BMS_DOWN = timedelta(minutes=1)
-_CHUNK = 24
 _A_MOMENT = timedelta(seconds=5)
+_FEWEST, _MOST = 24, 100  # jobs at once; a transaction holds a hundred writes
+_A_CHUNK = timedelta(seconds=3)  # far below the life of its claims
+
+
+class Pace:
+    """How many jobs are claimed at once: as many as BMS does in some seconds.
+
+    The more, the fewer transactions; but claims run out, and a slice of time ends between two
+    chunks only.
+    """
+
+    def __init__(self) -> None:
+        self.size = _FEWEST
+
+    def took(self, jobs: int, time: timedelta) -> None:
+        """Learn from a chunk that was done."""
+        fitting = jobs * _A_CHUNK // max(time, timedelta(milliseconds=1))
+        self.size = max(_FEWEST, min(_MOST, fitting))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,7 @@ class Hands:
 
     jobs: ContactJobs
     pool: Executor
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True)
@@ -98,7 +116,8 @@ class Acting:
 
     def act(self, work: Work, jobs: Sequence[Job]) -> None:
         """Carry the jobs out, some at a time; what the time slice does not reach is `rest`."""
-        for start in range(0, len(jobs), _CHUNK):
+        pace, start = self._hands(work).pace, 0
+        while start < len(jobs):
             left = [job.link.user_id for job in jobs[start:]]
             if start and self.now() > work.until:
                 work.rest.extend(left)
@@ -108,7 +127,14 @@ class Acting:
                 # Claims and locks for what cannot be sent would be taken and given back in vain.
                 work.later.update(dict.fromkeys(left, limit))
                 return
-            self._chunk(work, jobs[start : start + _CHUNK])
+            chunk = jobs[start : start + pace.size]
+            began = self.now()
+            self._chunk(work, chunk)
+            if _long_wait(work) is None:
+                pace.took(len(chunk), self.now() - began)
+            else:
+                pace.size = _FEWEST
+            start += len(chunk)
 
     def _hands(self, work: Work) -> Hands:
         if work.fresh:

@@ -8,14 +8,13 @@ missing stops the comparison before anybody is missed.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.core.decision import NO_ADDRESS, NO_NAME, Nothing, Seek, first_step
-from shared.core.digest import LinkDigests
+from shared.core.digest import LinkDigests, id_bytes
 from shared.core.fields import wanted_contact
 from shared.core.model import (
     Connection,
@@ -100,7 +99,7 @@ class Comparison:
             self.findings.page_read(self.seen)
 
     def _compare(self, rule: MappingRule, user: EntraUser) -> None:
-        mark = _mark(user.id)
+        mark = id_bytes(user.id)
         if mark in self.placed:
             return
         because = refusal(rule, user)
@@ -263,7 +262,3 @@ def _is_to_leave_by_worklist(link: Link) -> bool:
     """He was counted when he was put there (R20, R26)."""
     is_employee = link.record_type is RecordType.EMPLOYEE
     return is_employee and kind_of(link.task) is ItemKind.DEACTIVATE
-
-
-def _mark(user_id: UserId) -> bytes:
-    return uuid.UUID(user_id).bytes if len(user_id) == 36 else user_id.encode()

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.core.messages import (
     SweepOrder,
@@ -66,6 +66,7 @@ _FULL_SYNCS_AT_ONCE = 2
 _SLOT_WAIT = timedelta(seconds=5)
 _HEALED_BY_READING = frozenset({"graph-refused", "rejected"})
 _PROBE_EVERY = timedelta(minutes=15)
+_JUST_READ = timedelta(seconds=10)
 
 
 @dataclass(slots=True)
@@ -101,6 +102,9 @@ class Sweep:
         default_factory=lambda: threading.Semaphore(_FULL_SYNCS_AT_ONCE), repr=False
     )
     _running: dict[ConnectionId, list[SweepOrder]] = field(default_factory=dict, repr=False)
+    _ordered: dict[ConnectionId, tuple[Connection, datetime]] = field(
+        default_factory=dict, repr=False
+    )
 
     # --- the timer -----------------------------------------------------------------------------
 
@@ -125,6 +129,7 @@ class Sweep:
             self.queues.send(SWEEPS, encode_sweep_order(rules))
         if not connection.may_write and not self._probe_due(connection):
             return 0
+        self._ordered[connection.id] = connection, self.now()
         self.queues.send(SWEEPS, encode_sweep_order(SweepOrder(connection.id, "sweep")))
         return 1
 
@@ -155,7 +160,7 @@ class Sweep:
 
     def handle(self, order: SweepOrder) -> None:
         """Carry one order out; what fails for now comes back with a delay."""
-        connection = self.connections.get(order.connection_id)
+        connection = self._just_read(order) or self.connections.get(order.connection_id)
         if connection is None:
             return
         if order.kind in ("full", "rules"):
@@ -169,6 +174,19 @@ class Sweep:
                 self._full_slots.release()
         else:
             self._handle(connection, order)
+
+    def _just_read(self, order: SweepOrder) -> Connection | None:
+        """The connection as the timer has just read it in this process.
+
+        An idle sweep needs no newer one: it only asks, and what it finds is decided by the
+        connection as it is then.
+        """
+        if order != SweepOrder(order.connection_id, "sweep"):
+            return None
+        connection, at = self._ordered.pop(order.connection_id, (None, None))
+        if connection is None or at is None or self.now() - at > _JUST_READ:
+            return None
+        return connection
 
     def _handle(self, connection: Connection, order: SweepOrder) -> None:
         if order.kind == "rules" and order.sync is None:

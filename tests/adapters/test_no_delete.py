@@ -22,7 +22,8 @@ from shared.errors import Misconfigured
 
 ADAPTERS = sorted((Path(__file__).parents[2] / "shared" / "adapters").glob("*.py"))
 # Graph's subscriptions are the only thing that the app deletes outside (R31).
-MAY_DELETE = {"graph.py", "graph_subscriptions.py", "http.py"}
+# Graph's subscriptions, and rows of the app's own tables, through the tables client's pipeline.
+MAY_DELETE = {"graph.py", "graph_subscriptions.py", "http.py", "table_requests.py"}
 # BMS's older API changes an employee by PUT, where a person has switched that on (R26).
 MAY_PUT = {"bms_v1.py"}
 
@@ -61,6 +62,19 @@ def test_no_other_adapter_even_names_the_method_r16(path: Path) -> None:
     # And nobody goes around HttpClient with a method of the session's own.
     called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not called & {"urlopen", "HTTPConnection", "HTTPSConnection"}
+
+
+def test_requests_to_the_tables_know_no_way_to_anywhere_else_r16() -> None:
+    [path] = [one for one in ADAPTERS if one.name == "table_requests.py"]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom | ast.Import)
+        for name in [getattr(node, "module", None) or "", *(each.name for each in node.names)]
+    }
+    assert not imported & {"requests", "HttpClient", "shared.adapters.http", "urllib.request"}
+    assert not any(name.startswith(("requests.", "urllib3", "http.client")) for name in imported)
 
 
 def clients(path: Path) -> list[ast.Call]:

@@ -16,6 +16,7 @@ from tests.stories.test_employees import DEFAULTS
 DOMAIN = "described.example"
 LONG = "L" * 60
 SPARE = 6
+PREVIEW = "/api/mapping-rules/preview"
 
 
 class DescribedCustomer:
@@ -50,6 +51,9 @@ class DescribedCustomer:
         self.admin.sync(self.connection, timeout=90)
         wait_for(lambda: self._ids("/api/holds"), 30, what="a hold")
         wait_for(lambda: self._ids("/api/worklist"), 30, what="work to type in")
+        first = self._undoable()[0]
+        self.undo = str(self.admin.call("POST", f"/api/activity/{first}/undo")["syncId"])
+        self.preview = str(self.admin.call("POST", PREVIEW, self._rule_set())["previewId"])
 
     def known(self) -> dict[str, list[str]]:
         """Ids that mean something now, by the name of a path parameter."""
@@ -60,6 +64,8 @@ class DescribedCustomer:
             "holdId": self._ids("/api/holds"),
             "conflictId": self._ids("/api/conflicts"),
             "failureId": self._ids("/api/failures"),
+            "activityId": self._undoable(),
+            "previewId": [self.preview],
             "itemId": self._ids("/api/worklist"),
             "user": [*self.people[3:], f"p4@{DOMAIN}"],
         }
@@ -86,6 +92,7 @@ class DescribedCustomer:
                 "confirm": None,
                 "nextCursor": None,
             },
+            f"POST {PREVIEW}": self._rule_set(),
             "PUT /api/settings/bms": BMS_SETTINGS,
             "PUT /api/settings/itglue": self._it_glue(),
             "PUT /api/employee-defaults": {**DEFAULTS, "mode": "worklist"},
@@ -101,6 +108,15 @@ class DescribedCustomer:
             "POST /api/worklist/{itemId}/done": {"recordId": 903},
         }
         return fitting.get(operation, {})
+
+    def _undoable(self) -> list[str]:
+        lines = self.admin.items("/api/activity", connectionId=self.connection)
+        return [str(each["id"]) for each in lines if each["undoable"]]
+
+    def _rule_set(self) -> Json:
+        rule = {"groupId": self.staff, "recordType": "contact", "accountId": self.account}
+        items = [{**rule, "order": 1}]
+        return {"connectionId": self.connection, "items": items, "nextCursor": None}
 
     def _it_glue(self) -> Json:
         key = self.story.world.itglue.key

@@ -128,6 +128,8 @@ class Described:
             self.of, self.ids = operation, self.customer.known()
             if operation.split()[0] in ("DELETE", "PATCH") or operation.endswith("/pause"):
                 self.ids["connectionId"] = self.customer.drafts
+            if operation.endswith("/outcome"):
+                self.ids["syncId"] = [self.customer.undo]
         return self.ids
 
 

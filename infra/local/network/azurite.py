@@ -72,6 +72,11 @@ class Azurite:
             f"AccountKey={ACCOUNT_KEY};{endpoints}"
         )
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._child.pid
+
     def start(self) -> None:
         """Start without waiting."""
         self._child.start()

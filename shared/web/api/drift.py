@@ -101,6 +101,7 @@ class DriftApi:
                 "Linked records whose mapped fields were edited in BMS",
                 query=DriftQuery,
                 reply=DriftList,
+                refusals=(404,),
             )
         ]
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from shared.core.preview import KINDS, Move, PreviewedPerson
 from shared.sync import previewing
 from shared.sync.previewing import Previewing
-from shared.web.api.mapping_rules import read_items
+from shared.web.api.mapping_rules import RuleBody, read_items
 from shared.web.api.shapes import Search, Shown, Strict, Text, utc
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
@@ -35,7 +36,7 @@ class PreviewBody(Strict):
     """A rule set that is not saved. Items are read one by one, as when the set is saved."""
 
     connection_id: Text
-    items: list[msgspec.Raw]
+    items: list[Annotated[msgspec.Raw, Meta(extra={"read_as": RuleBody})]]
     next_cursor: Text | None = None
 
 

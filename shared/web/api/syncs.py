@@ -12,7 +12,7 @@ from shared.web.api.shapes import Paged, Shown, Strict, Text, one_of, utc
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
 
-RunKind = Literal["full", "rules", "sweep"]
+RunKind = Literal["full", "rules", "sweep", "undo"]
 RunState = Literal["queued", "running", "waiting", "done", "failed"]
 
 

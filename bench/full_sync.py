@@ -1,0 +1,126 @@
+"""A full sync of many people: all of them new, and then nothing changed; each beside its floor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import figures, floor
+from bench.app_process import AppProcess
+from bench.figures import Figure
+from bench.processes import PeakMemory, Spent, spending
+from bench.stage import Customer, Stage
+
+NEW_GOAL, UNCHANGED_GOAL = 2.0, 3.0
+PEAK_GOAL, PER_USER_GOAL = 300.0, 500.0
+_LARGE = 100_000
+_SMALL = 1_000  # a full sync that warms the process before memory is looked at
+
+
+@dataclass(frozen=True)
+class Run:
+    """One full sync as seen from outside."""
+
+    wall: float
+    cpu: float
+    spent: Spent
+    memory: PeakMemory
+
+
+def _full(stage: Stage, customer: Customer, people: int, timeout: float) -> Run:
+    asked = datetime.now(UTC)
+    with spending(stage.world.pids) as spent, PeakMemory(stage.host.pid) as memory:
+        run = stage.finished(stage.order(customer), timeout)
+    assert run["seen"] == run["done"] == people, run
+    wall = (datetime.fromisoformat(run["finishedAt"]) - asked).total_seconds()
+    spent.wall = wall
+    return Run(wall, spent.of("host"), spent, memory)
+
+
+def all_new(people: int, directory: Path) -> Iterator[Figure]:
+    """Everybody becomes a contact, and BMS has no limit."""
+    with Stage() as stage:
+        stage.start_host()
+        stage.limit_bms()
+        customer = stage.connect(people)
+        app = _full(stage, customer, people, 60 + people / 10)
+        writes = stage.bms.writes()
+        calls = directory / "bms-calls.json"
+        calls.write_text(json.dumps(floor.contacts_of(writes)), encoding="utf-8")
+        base = stage.world.base_url("bms")
+        bare = floor.run(stage.environment(), "writes", base, str(calls))
+        assert bare["calls"] == len(writes), (bare, len(writes))
+        yield figures.ratio(
+            f"full sync, {people:,} new contacts",
+            (app.wall, bare["wall"]),
+            (app.cpu, bare["cpu"]),
+            NEW_GOAL,
+            app.spent.busiest,
+            (f"{bare['calls']:,} BMS calls; {_shares(app.spent)}",),
+        )
+
+
+def unchanged(people: int, rounds: int) -> Iterator[Figure]:
+    """Nothing differs from what the links remember; app and floor in turn, the best of each."""
+    with Stage() as stage:
+        stage.start_host()
+        stage.limit_bms()
+        customer, small = stage.connect(people), stage.connect(_SMALL)
+        with AppProcess(stage.environment(), {}) as process:
+            for one in (customer, small):
+                process.remember_links(one.connection, one.account)
+        timeout = 60 + people / 100
+        _full(stage, small, _SMALL, timeout)  # every client is made, every module is loaded
+        first = _full(stage, customer, people, timeout)
+        before = sum(stage.bms.counters().calls.values())
+        runs, bares = [], []
+        for _ in range(rounds):
+            bares.append(
+                floor.run(stage.environment(), "reads", customer.connection, customer.groups[0])
+            )
+            runs.append(_full(stage, customer, people, timeout))
+        app, bare = min(runs, key=lambda one: one.wall), min(bares, key=lambda one: one["wall"])
+        assert bare["users"] == bare["links"] == people, bare
+        yield figures.ratio(
+            f"full sync, nothing changed, {people:,} people",
+            (app.wall, bare["wall"]),
+            (min(one.cpu for one in runs), min(one["cpu"] for one in bares)),
+            UNCHANGED_GOAL,
+            app.spent.busiest,
+            ("up to a second of it waits for the queue's next poll", _shares(app.spent)),
+        )
+        made = sum(stage.bms.counters().calls.values()) - before
+        yield figures.at_most("  its calls to BMS", made, 0, "")
+        yield from _memory(people, first.memory, runs)
+
+
+def _memory(people: int, first: PeakMemory, runs: list[Run]) -> Iterator[Figure]:
+    """The first run counts, since later ones use again what the process has."""
+    peak = max(first.peak, *(run.memory.peak for run in runs))
+    per_user = (peak - first.before) * 1e6 / people
+    if people >= _LARGE:
+        yield figures.at_most(f"memory, full sync of {people:,}, peak", peak, PEAK_GOAL, " MB")
+    else:
+        foretold = first.before + per_user * _LARGE / 1e6
+        yield figures.at_most(
+            f"memory, full sync of {_LARGE:,}, peak",
+            foretold,
+            PEAK_GOAL,
+            " MB",
+            notes=(f"foretold from {peak:.0f} MB at {people:,} people",),
+        )
+    yield figures.at_most(
+        "  above the start, a user",
+        per_user,
+        PER_USER_GOAL,
+        " bytes",
+        notes=(f"{first.before:.0f} MB before, {peak:.0f} MB at the most, {people:,} people",),
+    )
+
+
+def _shares(spent: Spent) -> str:
+    shares = [f"{name} {used / spent.wall:.0%}" for name, used in spent.cpu.items() if used > 0.05]
+    return "processor shares of the wall time: " + ", ".join(shares)
