@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode
 
 from shared.config import Settings
 from shared.errors import BadInput
@@ -22,7 +22,15 @@ from shared.web.console.forms import Form, read_form
 from shared.web.console.inside import Inside, Refused
 from shared.web.console.rendering import HEADERS, STATIC, html_reply
 from shared.web.console.session import FORM_TOKEN, Doors, cookies_of, new_form_token
-from shared.web.console.visits import Onward, Page, View, Visit, said_value, said_words
+from shared.web.console.visits import (
+    Onward,
+    Page,
+    View,
+    Visit,
+    inside,
+    said_value,
+    said_words,
+)
 from shared.web.http import Reply, Request
 from shared.web.router import Api
 
@@ -131,7 +139,8 @@ class Console:
     def _to_the_door(self, request: Request) -> Reply:
         if _is_part(request):  # the script cannot show a sign-in in the place of a part
             return Reply(401, b"", "text/html", (("HX-Redirect", SIGN_IN), *HEADERS))
-        wanted = request.path if request.method == "GET" else HOME
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        wanted = request.path + query if request.method == "GET" else HOME
         return _onward(f"{SIGN_IN}?next={quote(wanted, safe='/')}")
 
     def _sign_in(self, request: Request, token: str) -> Reply:
@@ -140,12 +149,12 @@ class Console:
             form = self._form(request)
             wanted = form.text("next")
             if self.doors.fits(form.secret("token")):
-                return _onward(_inside(wanted), (self.doors.opened(),))
+                return _onward(inside(wanted, HOME), (self.doors.opened(),))
             log.warning("console sign-in refused")
             wrong = "This is not the value of the setting ADMIN_TOKEN: copy the whole of it."
             return self._door(request, token, wanted, wrong, 403)
         if self.doors.is_open(request):
-            return _onward(_inside(wanted))
+            return _onward(inside(wanted, HOME))
         return self._door(request, token, wanted, "", 200)
 
     def _door(self, request: Request, token: str, wanted: str, wrong: str, status: int) -> Reply:
@@ -191,14 +200,10 @@ def _is_part(request: Request) -> bool:
 
 
 def _onward(to: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
-    return Reply(303, b"", "text/plain", (("Location", to), *HEADERS, *headers))
-
-
-def _inside(wanted: str) -> str:
-    """The page that was asked for before the sign-in; never an address elsewhere."""
-    parts = urlsplit(wanted)
-    odd = parts.scheme or parts.netloc or "\\" in wanted or ".." in parts.path
-    return wanted if not odd and (parts.path + "/").startswith(HOME + "/") else HOME
+    # A page's address may hold what was typed; a header holds neither ends of lines nor letters
+    # of every script.
+    place = quote(to, safe="/%?&=#:@!$'()*+,;~[]")
+    return Reply(303, b"", "text/plain", (("Location", place), *HEADERS, *headers))
 
 
 def _static(name: str) -> Reply:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,10 @@ from urllib.parse import unquote
 from shared.web.console.forms import Form
 from shared.web.console.inside import Inside
 from shared.web.http import Reply, Request
+
+_OURS = re.compile(
+    r"/console(/[A-Za-z0-9._~%@!$&'()*+,;=:/-]*)?(\?[A-Za-z0-9._~%@!$&'()*+,;=:/?-]*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,12 @@ class Page:
             elif want != have.lower():
                 return None
         return found
+
+
+def inside(wanted: str, otherwise: str) -> str:
+    """The address when it is one of the console's own, as a header may carry it; else the other."""
+    plain = _OURS.fullmatch(wanted) and ".." not in unquote(wanted.partition("?")[0])
+    return wanted if plain else otherwise
 
 
 def said_value(words: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +19,16 @@ from tests.web.console.visitor import HOST, Visitor, a_visitor
 from tests.web.world import TOKEN, World
 
 OUTSIDE = ["https://evil.example/console", "//evil.example", "/\\evil.example", "javascript:1"]
-OUTSIDE += ["/consolex", "/api/export", "/console/../api", "https:/console"]
+OUTSIDE += [
+    "/console/%2e%2e/api",
+    "/console/x\r\nSet-Cookie: a=b",
+    "/console/é",
+    "/console/\u202e",
+    "/consolex",
+    "/api/export",
+    "/console/../api",
+    "https:/console",
+]
 
 
 def a_stranger(world: World | None = None) -> Visitor:
@@ -37,6 +47,31 @@ def test_a_stranger_is_led_to_the_sign_in_and_from_there_to_the_page_he_wanted()
     inside = stranger.post("/console/sign-in", {"token": TOKEN, "next": "/console/status"})
     assert inside.location == "/console/status"
     assert stranger.get("/console/status").status == 200
+
+
+def test_the_page_he_wanted_is_the_same_with_its_filter() -> None:
+    stranger = a_stranger()
+    wanted = "/console/activity?kind=updated&person=%C3%98deg%C3%A5rd+%26+S%C3%B8n"
+
+    led = stranger.get(wanted)
+    door = stranger.get(led.location).source
+    kept = html.unescape(door.partition('name="next" value="')[2].partition('"')[0])
+    inside = stranger.post("/console/sign-in", {"token": TOKEN, "next": kept})
+
+    assert inside.location == wanted
+
+
+@pytest.mark.parametrize("path", ["/console/sign-in?next=", "/console/undone/run-1?back="])
+@pytest.mark.parametrize("odd", ["%0d%0aX-Evil:1", "%0aX", "/x%0d", "%E2%80%AE", "/%C3%98", "%00"])
+def test_no_header_carries_the_end_of_a_line_or_letters_that_it_cannot(path: str, odd: str) -> None:
+    visitor = a_visitor(World())
+
+    seen = visitor.get(f"{path}/console/activity{odd}")
+
+    for name, value in seen.headers:
+        assert (name + value).isascii()
+        assert (name + value).isprintable()
+    assert "X-Evil" not in seen.location
 
 
 @pytest.mark.parametrize("wanted", OUTSIDE)

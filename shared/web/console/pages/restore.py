@@ -31,7 +31,7 @@ def take(visit: Visit) -> View:
     text = visit.form.text("configuration")
     try:
         msgspec.json.decode(text or "{}")
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         words = "This is not the JSON of a backup: take the whole file as it was downloaded."
         return _view(text, None, Wrong(words), 422)
     body = {"configuration": msgspec.Raw(text.encode() or b"{}")}

@@ -59,7 +59,7 @@ def save_bms(visit: Visit) -> View | Onward:
     """POST /console/settings/bms: the API signs in with these settings before it saves them."""
     held = visit.api.get(BmsShown, BMS_API)
     try:
-        refuse_if_edited(visit.form.text("mark"), held)
+        refuse_if_edited(visit.form, held)
         saved = visit.api.put(BmsShown, BMS_API, _body(visit.form))
     except Refused as refused:
         typed = {name: visit.form.text(name) for name in _INPUTS if name != "password"}
