@@ -62,10 +62,14 @@ def number(text: str) -> int | float | str | None:
     return float(plain) if "." in plain else int(plain)
 
 
-def read_form(body: bytes, content_type: str) -> Form:
+def read_form(body: bytes, content_type: str, largest: int = LARGEST_BODY) -> Form:
     """The form of a request; BadInput when it is none or too large."""
-    if len(body) > LARGEST_BODY:
-        raise BadInput(413, "The form is larger than 1 MiB: send less at once.")
+    if len(body) > largest:
+        raise BadInput(
+            413,
+            f"The form is larger than {largest // 2**20} MiB: send less at once, a part after "
+            "the other, here or by the admin API.",
+        )
     if not body:
         return Form()
     if content_type.partition(";")[0].strip().lower() != FORM:

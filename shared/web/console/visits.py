@@ -18,7 +18,10 @@ from urllib.parse import unquote
 from shared.web.console.forms import Form
 from shared.web.console.inside import Inside
 from shared.web.http import Reply, Request
+from shared.web.router import LARGEST_BODY
 
+HOME = "/console"
+LARGE_FORM = 3 * LARGEST_BODY  # a body that the admin API takes, as a form writes it
 _OURS = re.compile(
     r"/console(/[A-Za-z0-9._~%@!$&'()*+,;=:/-]*)?(\?[A-Za-z0-9._~%@!$&'()*+,;=:/?-]*)?"
 )
@@ -46,7 +49,7 @@ class Visit:
     @property
     def wants_part(self) -> bool:
         """Whether the page's script asks for a part of the page, to put it in place."""
-        return self.request.headers.get("hx-request") == "true"
+        return wants_part(self.request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Page:
     method: str
     template: str  # of the address
     handler: Handler
+    largest: int = LARGEST_BODY  # of its form
 
     def matches(self, method: str, segments: list[str]) -> Mapping[str, str] | None:
         """The template's values in this path; None when it is another page's."""
@@ -93,6 +97,12 @@ class Page:
             elif want != have.lower():
                 return None
         return found
+
+
+def wants_part(request: Request) -> bool:
+    """Whether a script asks for a part; going back in the history needs the whole page."""
+    restored = "hx-history-restore-request" in request.headers
+    return request.headers.get("hx-request") == "true" and not restored
 
 
 def inside(wanted: str, otherwise: str) -> str:

@@ -11,14 +11,14 @@ import msgspec
 from shared.web.api.backup import ImportShown
 from shared.web.console.forms import NOTHING_WRONG, Wrong, wrong_of
 from shared.web.console.inside import Refused
-from shared.web.console.visits import Page, View, Visit
+from shared.web.console.visits import LARGE_FORM, Page, View, Visit
 
 RESTORE = "/console/settings/restore"
 
 
 def pages() -> list[Page]:
     """The rows of the console's table."""
-    return [Page("GET", RESTORE, ask), Page("POST", RESTORE, take)]
+    return [Page("GET", RESTORE, ask), Page("POST", RESTORE, take, largest=LARGE_FORM)]
 
 
 def ask(visit: Visit) -> View:

@@ -22,6 +22,7 @@ from shared.web.api.waiting import (
 from shared.web.api.what_waits import ConflictDetail, WaitingShown
 from shared.web.console.forms import NOTHING_WRONG, Form, Wrong, wrong_of
 from shared.web.console.inside import Refused, at
+from shared.web.console.rendering import file_reply
 from shared.web.console.visits import Onward, Page, View, Visit
 from shared.web.http import Reply
 
@@ -204,7 +205,8 @@ def worklist(visit: Visit) -> View:
 
 def worklist_csv(visit: Visit) -> Reply:
     """GET /console/waiting/worklist.csv."""
-    return visit.api.ask("GET", "/api/worklist.csv").reply
+    reply = visit.api.ask("GET", "/api/worklist.csv").reply
+    return file_reply(reply.body, reply.content_type, "bms-worklist.csv")
 
 
 def look(visit: Visit) -> Onward:
@@ -243,6 +245,7 @@ def _worklist(visit: Visit, wrong: Wrong, at_item: str, status: int) -> View:
         cursor=visit.asked("cursor"),
     )
     values = {
+        "here": f"{_HERE}/worklist",
         "worklist": listed,
         "kind": visit.asked("kind"),
         "domains": _domains(visit),
