@@ -117,13 +117,20 @@ class Holding:
 
     # --- a person decides ----------------------------------------------------------------------
 
-    def approve(self, hold_id: str, users: Sequence[str] | None) -> Decided:
-        """Deactivate all of the hold, or some; who was refused before may be approved now."""
-        return self._decide(hold_id, users, HoldMark.APPROVED)
+    def approve(
+        self, hold_id: str, users: Sequence[str] | None, *, expected: int | None = None
+    ) -> Decided:
+        """Deactivate all of the hold, or some; who was refused before may be approved now.
 
-    def refuse(self, hold_id: str, users: Sequence[str] | None) -> Decided:
+        `expected`: BadInput 409 when the word is about another number of people than that.
+        """
+        return self._decide(hold_id, users, expected, HoldMark.APPROVED)
+
+    def refuse(
+        self, hold_id: str, users: Sequence[str] | None, *, expected: int | None = None
+    ) -> Decided:
         """Keep these records until their users are back in scope or a person decides again."""
-        return self._decide(hold_id, users, HoldMark.REFUSED)
+        return self._decide(hold_id, users, expected, HoldMark.REFUSED)
 
     def listed(self, connection_id: str | None, state: str | None) -> list[Hold]:
         """Holds, newest first; BadInput 404 for a connection that there is not."""
@@ -134,8 +141,17 @@ class Holding:
         """Who is in it."""
         return self.holds.people(hold)
 
-    def _decide(self, hold_id: str, users: Sequence[str] | None, mark: HoldMark) -> Decided:
+    def _decide(
+        self, hold_id: str, users: Sequence[str] | None, expected: int | None, mark: HoldMark
+    ) -> Decided:
         hold, people = self._chosen(hold_id, users)
+        if expected is not None and expected != len(people):
+            raise BadInput(
+                409,
+                f"This hold is about {len(people)} people by now, not {expected} as you have seen: "
+                "nothing was done. Look again, then decide.",
+                field="expected",
+            )
         marked = self._mark(hold.connection_id, people, mark)
         # Sent before the rows change: should it fail, everybody is still listed as waiting.
         looks = marked.done if mark is HoldMark.APPROVED else marked.unsure

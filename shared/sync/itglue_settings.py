@@ -16,7 +16,7 @@ from shared.config import url_problem
 from shared.core.itglue import ItGlueSettings
 from shared.core.itglue_messages import EVERYBODY, PassOn, encode_pass_on
 from shared.core.model import Trouble
-from shared.errors import BadInput, PersonMustAct
+from shared.errors import BadInput, DecideAgain, PersonMustAct
 from shared.ports import (
     ITGLUE,
     ITGLUE_KEY,
@@ -100,6 +100,8 @@ class ManageItGlue:
         if key and (settings.enabled or wish.key):
             _refuse_unknown(settings, self._account(settings, key))
         settings = replace(settings, version=self.new_version())
+        if self.store.get() != before:  # IT Glue takes seconds to answer
+            raise DecideAgain("Somebody else has saved the IT Glue settings at this moment.")
         if wish.key == "":
             self.vault.delete(ITGLUE_KEY)
         elif key and key != stored:

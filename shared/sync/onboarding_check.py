@@ -48,7 +48,7 @@ from shared.ports import (
     Now,
     Rules,
 )
-from shared.ports.checks import Checks
+from shared.ports.checks import Checks, KeptCheck
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.connections import existing
 from shared.sync.finding import FindRecords
@@ -94,19 +94,29 @@ class OnboardingCheck:
     now: Now
     patience: float = 20  # seconds that the request waits for the result
 
-    def check(self, connection_id: str, *, again: bool = False) -> Checked:
-        """The check of this connection: a recent one, or a new one (`again`: in any case)."""
+    def check(self, connection_id: str) -> Checked:
+        """The check of this connection: a recent one, or a new one."""
         connection = existing(self.connections, connection_id)
         kept, now = self.checks.get(connection.id), self.now()
-        result = kept.result if kept is not None and not again else None
+        result = kept.result if kept is not None else None
         if kept is not None and result is not None and now - result.checked_at < _FRESH:
             return Checked(kept.started_at, result)
+        return self._new(connection, kept, now, self.patience)
+
+    def again(self, connection_id: str) -> Checked:
+        """A new check, however recent the last one is; nobody waits for it here."""
+        connection = existing(self.connections, connection_id)
+        return self._new(connection, self.checks.get(connection.id), self.now(), 0)
+
+    def _new(
+        self, connection: Connection, kept: KeptCheck | None, now: datetime, patience: float
+    ) -> Checked:
         if not self.checks.begin(connection.id, now, now + _LEASE):
             return Checked(kept.started_at if kept else now, None)
         context = contextvars.copy_context()
         making = self.lane.submit(context.run, self._make_and_keep, connection)
         try:
-            return Checked(now, making.result(self.patience))
+            return Checked(now, making.result(patience))
         except Late:
             return Checked(now, None)
 

@@ -108,6 +108,12 @@ def problem(
     return Reply(status, msgspec.json.encode(body), PROBLEM, _SAFE + headers)
 
 
+def cookies_of(request: Request) -> dict[str, str]:
+    """The cookies that came along."""
+    pairs = (part.partition("=") for part in request.headers.get("cookie", "").split(";"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
 def origin_of(url: str) -> str:
     """Scheme, host and port of an address, as a browser's Origin header writes them."""
     parts = urlsplit(url)

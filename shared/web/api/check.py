@@ -9,15 +9,9 @@ from urllib.parse import quote
 
 from shared.core.onboarding import Area, CheckResult, Finding, Severity, Verdict
 from shared.sync.onboarding_check import Checked, OnboardingCheck
-from shared.web.api.shapes import Shown, Strict, utc
+from shared.web.api.shapes import Shown, utc
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
-
-
-class CheckQuery(Strict):
-    """`again`: a new check, however recent the last one is."""
-
-    again: bool = False
 
 
 class CheckCounts(Shown):
@@ -71,35 +65,53 @@ class CheckApi:
     checking: OnboardingCheck
 
     def routes(self) -> list[Route]:
-        """Its row in the table."""
+        """Its rows in the table."""
+        headers = {
+            202: {
+                "Location": "Where the result will be.",
+                "Retry-After": "Seconds until it is worth a look.",
+            }
+        }
         return [
             Route(
                 "GET",
                 "/api/connections/{connectionId}/check",
                 self.check,
                 "Check a tenant before the first write; 202 while it takes longer",
-                query=CheckQuery,
                 reply=CheckShown,
                 also={202: CheckShown},
                 refusals=(409,),
-                headers={
-                    202: {
-                        "Location": "Where the result will be.",
-                        "Retry-After": "Seconds until it is worth a look.",
-                    }
-                },
-            )
+                headers=headers,
+            ),
+            Route(
+                "POST",
+                "/api/connections/{connectionId}/check",
+                self.again,
+                "Check a tenant anew, however recent the last check is",
+                description="Answers at once; the same address has the result by GET.",
+                reply=CheckShown,
+                also={202: CheckShown},
+                refusals=(409,),
+                headers=headers,
+            ),
         ]
 
     def check(self, call: Call) -> Reply:
         """GET /api/connections/{id}/check."""
-        query: CheckQuery = call.query
         connection_id = call.path["connectionId"]
-        checked = self.checking.check(connection_id, again=query.again)
-        if checked.result is None:
-            place = f"/api/connections/{quote(connection_id, safe='')}/check"
-            return json_reply(shown(checked), 202, (("Location", place), ("Retry-After", "3")))
-        return json_reply(shown(checked))
+        return _reply(connection_id, self.checking.check(connection_id))
+
+    def again(self, call: Call) -> Reply:
+        """POST /api/connections/{id}/check."""
+        connection_id = call.path["connectionId"]
+        return _reply(connection_id, self.checking.again(connection_id))
+
+
+def _reply(connection_id: str, checked: Checked) -> Reply:
+    if checked.result is None:
+        place = f"/api/connections/{quote(connection_id, safe='')}/check"
+        return json_reply(shown(checked), 202, (("Location", place), ("Retry-After", "3")))
+    return json_reply(shown(checked))
 
 
 def shown(checked: Checked) -> CheckShown:

@@ -18,7 +18,7 @@ from shared.errors import BadInput, PersonMustAct, SyncError, TryLater
 from shared.ports import SignInStart
 from shared.web.api.shapes import Shown
 from shared.web.console.rendering import standing_alone
-from shared.web.http import Reply, json_reply
+from shared.web.http import Reply, cookies_of, json_reply
 from shared.web.router import AnyQuery, Call, Route
 
 _TEN_MINUTES = 600
@@ -97,7 +97,7 @@ class ConnectApi:
         """GET /OAuth/IntegrationCallback.aspx."""
         query = call.request.query
         state = query.get("state", "")
-        cookie = _cookies(call.request.headers.get("cookie", "")).get(_name(state), "")
+        cookie = cookies_of(call.request).get(_name(state), "")
         try:
             connection = self.connect.finish(cookie=cookie, query=query)
         except BadInput as refusal:
@@ -133,8 +133,3 @@ class ConnectApi:
 
 def _name(state: str) -> str:
     return f"connect-{hashlib.sha256(state.encode()).hexdigest()[:16]}"
-
-
-def _cookies(header: str) -> dict[str, str]:
-    pairs = (part.partition("=") for part in header.split(";"))
-    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -7,18 +7,25 @@ from datetime import datetime
 from typing import Literal
 
 from shared.ports import DriftItem
-from shared.sync.drift import Drift
-from shared.web.api.shapes import Search, Shown, Text, utc
+from shared.sync.drift import Drift, DriftPage
+from shared.web.api.shapes import Search, Shown, Strict, Text, utc
 from shared.web.cursor import read_cursor, write_cursor
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
 
+_A_PAGE = 50
+
 
 class DriftQuery(Search):
-    """GET /api/drift. `fresh`: compare again, however new the last comparison is."""
+    """GET /api/drift."""
 
     connection_id: Text | None = None
-    fresh: bool = False
+
+
+class DriftWish(Strict):
+    """Whose records to compare again; left out: those of every connection."""
+
+    connection_id: Text | None = None
 
 
 class DriftFieldShown(Shown):
@@ -102,7 +109,17 @@ class DriftApi:
                 query=DriftQuery,
                 reply=DriftList,
                 refusals=(404,),
-            )
+            ),
+            Route(
+                "POST",
+                "/api/drift",
+                self.again,
+                "Compare again, however new the last comparison is",
+                description="Answers with the beginning of the list; the rest by GET.",
+                body=DriftWish,
+                reply=DriftList,
+                refusals=(404,),
+            ),
         ]
 
     def all(self, call: Call) -> Reply:
@@ -117,17 +134,27 @@ class DriftApi:
             text=query.q,
             limit=query.limit,
             start=start,
-            fresh=query.fresh,
+            fresh=False,
         )
-        more = write_cursor(page.connection_id, page.cursor) if page.connection_id else None
-        return json_reply(
-            DriftList(
-                items=[shown(item) for item in page.items],
-                next_cursor=more,
-                read_at=utc(page.read_at),
-                notes=page.notes,
-                state="reading" if page.state == "reading" else "ready",
-                links=page.links,
-                compared=page.compared,
-            )
+        return _reply(page)
+
+    def again(self, call: Call) -> Reply:
+        """POST /api/drift."""
+        wish: DriftWish = call.body
+        of = wish.connection_id or None
+        return _reply(self.drift.page(of, text="", limit=_A_PAGE, start=None, fresh=True))
+
+
+def _reply(page: DriftPage) -> Reply:
+    more = write_cursor(page.connection_id, page.cursor) if page.connection_id else None
+    return json_reply(
+        DriftList(
+            items=[shown(item) for item in page.items],
+            next_cursor=more,
+            read_at=utc(page.read_at),
+            notes=page.notes,
+            state="reading" if page.state == "reading" else "ready",
+            links=page.links,
+            compared=page.compared,
         )
+    )

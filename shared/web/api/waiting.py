@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
+from msgspec import Meta
+
 from shared.core.model import ConnectionId, Link, RecordType
 from shared.ports import Conflict, Failure, HeldUser, Hold
 from shared.sync.choosing import Choosing
@@ -69,9 +71,13 @@ class HoldList(Shown):
 
 
 class HoldDecision(Strict):
-    """Whom it is about; left out: everybody who waits."""
+    """Whom it is about; left out: everybody who waits.
+
+    `expected`: how many those were when the person looked; 409 when it is another number by now.
+    """
 
     users: list[Text] | None = None
+    expected: Annotated[int, Meta(ge=0)] | None = None
 
 
 class HoldDecided(Shown):
@@ -263,12 +269,14 @@ class WaitingApi:
     def approve(self, call: Call) -> Reply:
         """POST /api/holds/{holdId}/approve."""
         decision: HoldDecision = call.body
-        return _decided(self.holding.approve(call.path["holdId"], decision.users))
+        hold_id, users, expected = call.path["holdId"], decision.users, decision.expected
+        return _decided(self.holding.approve(hold_id, users, expected=expected))
 
     def refuse(self, call: Call) -> Reply:
         """POST /api/holds/{holdId}/refuse."""
         decision: HoldDecision = call.body
-        return _decided(self.holding.refuse(call.path["holdId"], decision.users))
+        hold_id, users, expected = call.path["holdId"], decision.users, decision.expected
+        return _decided(self.holding.refuse(hold_id, users, expected=expected))
 
     def conflicts(self, call: Call) -> Reply:
         """GET /api/conflicts."""

@@ -7,6 +7,7 @@ not fit is left as it is: the admin API refuses it with a sentence, which goes b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
@@ -17,6 +18,7 @@ from shared.web.router import LARGEST_BODY
 
 FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 10_000
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}([.,][0-9]{1,18})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +56,20 @@ def number(text: str) -> int | float | str | None:
     """A number as a person types it (`1500`, `0.2`, `0,2`); what is none stays a text."""
     if not text:
         return None
-    plain = text.replace(",", ".") if text.count(",") == 1 and "." not in text else text
-    for kind in (int, float):
-        try:
-            return kind(plain)
-        except ValueError:
-            continue
-    return text
+    if not _NUMBER.fullmatch(text):
+        return text
+    plain = text.replace(",", ".")
+    return float(plain) if "." in plain else int(plain)
 
 
-def read_form(body: bytes, content_type: str) -> Form:
+def read_form(body: bytes, content_type: str, largest: int = LARGEST_BODY) -> Form:
     """The form of a request; BadInput when it is none or too large."""
-    if len(body) > LARGEST_BODY:
-        raise BadInput(413, "The form is larger than 1 MiB: send less at once.")
+    if len(body) > largest:
+        raise BadInput(
+            413,
+            f"The form is larger than {largest // 2**20} MiB: send less at once, a part after "
+            "the other, here or by the admin API.",
+        )
     if not body:
         return Form()
     if content_type.partition(";")[0].strip().lower() != FORM:

@@ -102,7 +102,7 @@ class Inside:
         encoded = b"" if body is None else msgspec.json.encode(body)
         reply = self.api.answer(Request(method, path, given, {"content-type": JSON}, encoded))
         if reply.status >= 400:
-            raise _refused(reply)
+            raise refused_by(reply)
         return Answer(reply)
 
 
@@ -111,7 +111,8 @@ def at(template: str, *ids: object) -> str:
     return template.format(*(quote(str(one), safe="") for one in ids))
 
 
-def _refused(reply: Reply) -> Refused:
+def refused_by(reply: Reply) -> Refused:
+    """What a problem detail says."""
     said: Any = _Problem()
     if reply.content_type == PROBLEM:
         said = msgspec.json.decode(reply.body, type=_Problem)

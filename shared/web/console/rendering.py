@@ -48,6 +48,12 @@ def html_reply(
     return Reply(status, text.encode(), HTML, HEADERS + headers)
 
 
+def file_reply(body: bytes, content_type: str, name: str = "") -> Reply:
+    """A file to take along under this name, or to read; as private as the pages."""
+    kept = (("Content-Disposition", f'attachment; filename="{name}"'),) if name else ()
+    return Reply(200, body, content_type, HEADERS + kept)
+
+
 def standing_alone(template: str, values: Mapping[str, Any]) -> bytes:
     """A page outside the console, in its look; its headers are the caller's."""
     return environment().get_template(template).render(values).encode()

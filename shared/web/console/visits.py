@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,13 @@ from urllib.parse import unquote
 from shared.web.console.forms import Form
 from shared.web.console.inside import Inside
 from shared.web.http import Reply, Request
+from shared.web.router import LARGEST_BODY
+
+HOME = "/console"
+LARGE_FORM = 3 * LARGEST_BODY  # a body that the admin API takes, as a form writes it
+_OURS = re.compile(
+    r"/console(/[A-Za-z0-9._~%@!$&'()*+,;=:/-]*)?(\?[A-Za-z0-9._~%@!$&'()*+,;=:/?-]*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ class Visit:
     @property
     def wants_part(self) -> bool:
         """Whether the page's script asks for a part of the page, to put it in place."""
-        return self.request.headers.get("hx-request") == "true"
+        return wants_part(self.request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,7 @@ class Page:
     method: str
     template: str  # of the address
     handler: Handler
+    largest: int = LARGEST_BODY  # of its form
 
     def matches(self, method: str, segments: list[str]) -> Mapping[str, str] | None:
         """The template's values in this path; None when it is another page's."""
@@ -88,6 +97,18 @@ class Page:
             elif want != have.lower():
                 return None
         return found
+
+
+def wants_part(request: Request) -> bool:
+    """Whether a script asks for a part; going back in the history needs the whole page."""
+    restored = "hx-history-restore-request" in request.headers
+    return request.headers.get("hx-request") == "true" and not restored
+
+
+def inside(wanted: str, otherwise: str) -> str:
+    """The address when it is one of the console's own, as a header may carry it; else the other."""
+    plain = _OURS.fullmatch(wanted) and ".." not in unquote(wanted.partition("?")[0])
+    return wanted if plain else otherwise
 
 
 def said_value(words: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from datetime import timedelta
 
+import pytest
+
 from shared.core.model import ConnectionId, FieldChange, Link, LinkState, Trace, UserId
 from shared.web.api.activity import FieldChangeShown
 from shared.web.api.shapes import Paged
@@ -265,3 +267,17 @@ def test_the_undo_button_stands_where_something_can_be_undone() -> None:
     assert 'action="/console/activity/a1/undo"' in seen.source
     assert 'aria-label="Undo: Updated, Ines Okafor"' in seen.source
     assert seen.source.count('<span class="dim">undone</span>') == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?day=0001-01-01&zone=999",
+        "?day=9999-12-31&zone=-999",
+        "?day=0001-01-01",
+        "/newer?after=0001-01-01T00:00:00%2B14:00",
+        "/newer?after=9999-12-31T23:59:59-14:00",
+    ],
+)
+def test_a_day_at_the_end_of_time_is_no_fault_of_ours(query: str) -> None:
+    assert a_visitor(a_world(an_activity(1))).get(ACTIVITY + query).status < 500

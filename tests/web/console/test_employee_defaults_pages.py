@@ -10,6 +10,7 @@ import pytest
 from shared.core.model import Employee, RecordId
 from shared.errors import TryLater
 from shared.ports import RouteMissing
+from shared.web.console.pages.rule_words import OVERRIDES
 from tests.web.console.reader import Reader
 from tests.web.world import World, a_ready_world
 
@@ -38,8 +39,11 @@ def a_world(department: str = "Service desk") -> World:
     return world
 
 
-def a_form(**members: str | list[str]) -> dict[str, str | list[str]]:
+def a_form(reader: Reader, **members: str | list[str]) -> dict[str, str | list[str]]:
+    """As the page sends it that is opened now."""
     form: dict[str, str | list[str]] = {
+        **dict.fromkeys(OVERRIDES, ""),
+        "mark": reader.get(PAGE).value("mark"),
         "do": "save",
         "departmentId": "2",
         "managerId": "901",
@@ -57,7 +61,7 @@ def test_r3_what_is_chosen_is_saved_and_shown_by_its_name() -> None:
     world = a_world()
     reader = Reader(world)
 
-    page = reader.follow(reader.post(PAGE, a_form(protectedEmployeeIds=["901", "902"])))
+    page = reader.follow(reader.post(PAGE, a_form(reader, protectedEmployeeIds=["901", "902"])))
 
     assert "Saved." in page.text
     assert defaults(world)["departmentId"] == 2
@@ -75,7 +79,8 @@ def test_r3_what_is_chosen_is_saved_and_shown_by_its_name() -> None:
 def test_a_value_that_bms_does_not_know_is_refused_at_its_input_and_the_rest_is_kept() -> None:
     world = a_world()
 
-    page = Reader(world).post(PAGE, a_form(departmentId="77", protectedEmployeeIds="902"))
+    reader = Reader(world)
+    page = reader.post(PAGE, a_form(reader, departmentId="77", protectedEmployeeIds="902"))
 
     assert page.status == 422
     assert "not known to BMS" in page.one("p", id="departmentId-fault").text
@@ -84,7 +89,8 @@ def test_a_value_that_bms_does_not_know_is_refused_at_its_input_and_the_rest_is_
 
 
 def test_r15_the_api_mode_demands_a_protected_employee() -> None:
-    page = Reader(a_world()).post(PAGE, a_form(mode="api"))
+    reader = Reader(a_world())
+    page = reader.post(PAGE, a_form(reader, mode="api"))
 
     assert page.status == 422
     assert "must never touch" in page.one("p", id="protectedEmployeeIds-fault").text
@@ -96,7 +102,7 @@ def test_r26_where_bms_does_not_offer_the_route_the_page_says_so_and_keeps_sayin
     world.writer.refusal = RouteMissing("BMS answers 404 to its HR route.", "", code="no-route")
     reader = Reader(world)
 
-    after = reader.follow(reader.post(PAGE, a_form(mode="api", protectedEmployeeIds="901")))
+    after = reader.follow(reader.post(PAGE, a_form(reader, mode="api", protectedEmployeeIds="901")))
     again = reader.get(PAGE)
 
     assert "The mode stays worklist." in after.text
@@ -132,7 +138,7 @@ def test_hundreds_of_employees_are_searched() -> None:
         "protectedEmployeeIds_q=Person 666".replace(" ", "%20"),
         part=True,
     )
-    found = reader.post(PAGE, a_form(do="search", managerId_q="Person 555"))
+    found = reader.post(PAGE, a_form(reader, do="search", managerId_q="Person 555"))
 
     assert len(page.all("input", name="managerId")) < 20
     hit = part.one("input", name="protectedEmployeeIds")
@@ -144,8 +150,10 @@ def test_hundreds_of_employees_are_searched() -> None:
 def test_a_search_keeps_what_was_chosen_and_saves_nothing() -> None:
     world = a_world()
 
-    page = Reader(world).post(
-        PAGE, a_form(do="search", protectedEmployeeIds="901", protectedEmployeeIds_q="Tomas")
+    reader = Reader(world)
+    page = reader.post(
+        PAGE,
+        a_form(reader, do="search", protectedEmployeeIds="901", protectedEmployeeIds_q="Tomas"),
     )
 
     boxes = page.all("input", name="protectedEmployeeIds")
@@ -159,7 +167,9 @@ def test_a_search_keeps_what_was_chosen_and_saves_nothing() -> None:
 def test_a_foreign_form_is_refused() -> None:
     world = a_world()
 
-    assert Reader(world).post(PAGE, a_form(), token="foreign").status == 403
+    reader = Reader(world)
+
+    assert reader.post(PAGE, a_form(reader), token="foreign").status == 403
     assert defaults(world)["departmentId"] is None
 
 
@@ -181,3 +191,49 @@ def test_an_inactive_or_unknown_chosen_value_stays_visible() -> None:
 
     assert page.one("option", value="99")
     assert page.one("input", name="protectedEmployeeIds", value="5")
+
+
+def test_r15_two_who_edit_at_once_do_not_undo_each_others_edits() -> None:
+    world = a_world()
+    mine = Reader(world)
+    form = a_form(mine, departmentId="1")
+    hers = Reader(world)
+    hers.follow(hers.post(PAGE, a_form(hers, departmentId="2", protectedEmployeeIds="902")))
+
+    refused = mine.post(PAGE, form)
+
+    assert refused.status == 409
+    assert "Somebody else has saved these settings" in refused.text
+    assert "Projects" in refused.one("dl").text
+    assert "Tomas Reyes" in refused.one("dl").text
+    assert defaults(world)["protectedEmployeeIds"] == [902]
+    mine.follow(mine.post(PAGE, {**form, "mark": refused.value("mark")}))
+    assert defaults(world)["departmentId"] == 1
+
+
+def test_r15_a_search_does_not_hide_what_somebody_saved_meanwhile() -> None:
+    world = a_world()
+    mine = Reader(world)
+    form = a_form(mine)
+    hers = Reader(world)
+    hers.follow(hers.post(PAGE, a_form(hers, protectedEmployeeIds="902")))
+
+    searched = mine.post(PAGE, {**form, "do": "search"})
+
+    assert mine.post(PAGE, {**form, "mark": searched.value("mark")}).status == 409
+
+
+@pytest.mark.parametrize("missing", ["mark", "mode", "departmentId", "everything"])
+def test_r15_a_form_that_is_not_whole_changes_nothing(missing: str) -> None:
+    world = a_world()
+    reader = Reader(world)
+    form = a_form(reader, protectedEmployeeIds="902")
+    reader.follow(reader.post(PAGE, form))
+    whole = a_form(reader, protectedEmployeeIds="902")
+    sent = {} if missing == "everything" else {k: v for k, v in whole.items() if k != missing}
+
+    page = reader.post(PAGE, sent)
+
+    assert page.status == 400
+    assert "nothing was saved" in page.text
+    assert defaults(world)["protectedEmployeeIds"] == [902]

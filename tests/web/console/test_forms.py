@@ -5,18 +5,31 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import BadInput
-from shared.web.console.forms import FORM, read_form, wrong_of
+from shared.web.console.forms import FORM, number, read_form, wrong_of
 from shared.web.console.inside import Fault, Refused
 
 
 @pytest.mark.parametrize(
     ("typed", "value"),
-    [("", None), (" 7 ", 7), ("0.2", 0.2), ("0,2", 0.2), ("ten", "ten"), ("1,000,5", "1,000,5")],
+    [
+        ("", None),
+        (" 7 ", 7),
+        ("0.2", 0.2),
+        ("0,2", 0.2),
+        ("ten", "ten"),
+        ("1,000,5", "1,000,5"),
+        ("-3", -3),
+    ],
 )
 def test_a_number_is_taken_as_a_person_types_it(typed: str, value: object) -> None:
     form = read_form(f"limit={typed}".encode(), FORM)
 
     assert form.number("limit") == value
+
+
+@pytest.mark.parametrize("typed", ["nan", "inf", "-inf", "1e400", "1_0", "٣", "0x1", "9" * 5000])
+def test_what_no_person_means_by_a_number_stays_the_text_that_the_api_refuses(typed: str) -> None:
+    assert number(typed) == typed
 
 
 def test_several_values_of_one_name_are_a_list_without_empty_ones() -> None:

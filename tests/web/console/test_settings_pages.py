@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 from shared.core.itglue import OrganizationId
 from shared.errors import PersonMustAct
 from tests.web.console.visitor import Visitor, a_visitor
@@ -124,6 +126,14 @@ def test_a_file_that_is_none_is_refused_and_kept_in_the_box_as_text() -> None:
     assert "<script>alert" not in seen.source
 
 
+@pytest.mark.parametrize("text", ["[" * 20_000, '{"a":' * 20_000, "nan"])
+def test_what_cannot_be_a_backup_is_refused_with_a_sentence(text: str) -> None:
+    seen = a_visitor(World()).post(f"{SETTINGS}/restore", {"configuration": text})
+
+    assert seen.status == 422
+    assert "This is not the JSON of a backup" in seen.text
+
+
 def test_it_glue_is_switched_on_with_its_key_and_an_account_gets_its_organization() -> None:
     world = a_ready_world()
     world.glue.organizations = {OrganizationId(3107): "Contoso"}
@@ -137,12 +147,26 @@ def test_it_glue_is_switched_on_with_its_key_and_an_account_gets_its_organizatio
     assert world.glue_settings.held is not None
     assert world.glue_settings.held.enabled
     organization = 3107
-    visitor.send(f"{ITGLUE}/accounts/7", {"organizationId": str(organization)})
+    choice = f"{ITGLUE}/accounts/7"
+    first = {"organizationId": str(organization), "mark": mark(visitor, choice)}
+    visitor.send(choice, first)
     assert world.glue_settings.held.organizations == ((7, organization),)
     assert world.glue_settings.held.enabled
 
-    visitor.send(f"{ITGLUE}/accounts/7", {})
+    late = visitor.post(choice, first)
+    assert (late.status, "Somebody else has chosen" in late.text) == (409, True)
+    assert visitor.post(choice, {}).status == 400
+    assert world.glue_settings.held.organizations == ((7, organization),)
+    visitor.send(choice, {"mark": mark(visitor, choice)})
     assert not world.glue_settings.held.organizations
+
+
+@pytest.mark.parametrize("account", ["9" * 5000, "x", "-1"])
+def test_an_account_that_cannot_be_is_not_found(account: str) -> None:
+    world = a_ready_world()
+    answer = a_visitor(world).post(f"{ITGLUE}/accounts/{account}", {"organizationId": "1"})
+
+    assert answer.status == 404
 
 
 def test_the_settings_page_shows_how_long_things_are_kept() -> None:

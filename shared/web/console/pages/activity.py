@@ -54,7 +54,7 @@ def activity(visit: Visit) -> View:
     since: datetime | None = None
     try:
         since = _since(visit.asked("day"), visit.asked("zone"))
-    except ValueError:
+    except (ValueError, OverflowError):  # the day before the first one there is
         wrong_day = "This is no date: choose one, or write it as 2026-03-31."
     found = ActivityList(items=[], next_cursor=None)
     if not (who.unknown or who.choices or wrong_day):

@@ -7,8 +7,9 @@ from functools import lru_cache
 import msgspec
 
 from shared.web.api.openapi_page import Group, api_page
+from shared.web.console.rendering import file_reply
 from shared.web.console.visits import Page, View, Visit
-from shared.web.http import Reply
+from shared.web.http import JSON, Reply
 
 _ADDRESS = "/api/openapi.json"
 
@@ -25,7 +26,7 @@ def show(visit: Visit) -> View:
 
 def description(visit: Visit) -> Reply:
     """GET /console/openapi.json: the same file for a browser that is signed in to the console."""
-    return visit.api.ask("GET", _ADDRESS).reply
+    return file_reply(visit.api.ask("GET", _ADDRESS).reply.body, JSON)
 
 
 @lru_cache(maxsize=1)

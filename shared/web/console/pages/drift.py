@@ -55,7 +55,7 @@ def drift(visit: Visit) -> View:
 def read_again(visit: Visit) -> Onward:
     """POST /console/drift/read: compare with BMS now, as far as that is done while one waits."""
     kept = {name: visit.form.text(name) for name in ("connectionId", "q")}
-    visit.api.get(DriftList, "/api/drift", connectionId=kept["connectionId"], fresh=True, limit=1)
+    visit.api.post(DriftList, "/api/drift", {"connectionId": kept["connectionId"] or None})
     return Onward(_address(kept))
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from shared.web.api.employees import DefaultsShown
 from shared.web.console import lookups
+from shared.web.console.editing import mark_of, refuse_if_edited
 from shared.web.console.forms import NOTHING_WRONG, Form, Wrong, wrong_of
 from shared.web.console.inside import Inside, Refused
 from shared.web.console.pages.rule_words import KINDS, OVERRIDES
@@ -16,6 +17,7 @@ from shared.web.console.visits import Onward, Page, View, Visit
 
 _HERE = "/console/employee-defaults"
 _PROTECTED = "protectedEmployeeIds"
+_SETTINGS = (*OVERRIDES, _PROTECTED, "mode")
 
 
 def pages() -> list[Page]:
@@ -26,24 +28,34 @@ def pages() -> list[Page]:
 def look(visit: Visit) -> View:
     """GET: the defaults as they are."""
     now = visit.api.get(DefaultsShown, "/api/employee-defaults")
-    given = msgspec.to_builtins(now)
-    values = {name: given[name] for name in (*OVERRIDES, _PROTECTED, "mode")}
-    return _page(visit.api, now, values, {}, NOTHING_WRONG)
+    values = _held(now)
+    return _page(visit.api, now, values, {}, mark_of(values), NOTHING_WRONG)
 
 
 def save(visit: Visit) -> View | Onward:
     """POST: saved; or a search in one of the lists, where no script does it."""
     now = visit.api.get(DefaultsShown, "/api/employee-defaults")
-    values = _typed(visit.form)
+    if not {"mark", "mode", *OVERRIDES} <= visit.form.values.keys():
+        raise Refused(400, "This form is not whole, so nothing was saved: open the page again.")
+    values, mark = _typed(visit.form), visit.form.text("mark")
     searches = {name: visit.form.text(f"{name}_q") for name in (*OVERRIDES, _PROTECTED)}
     if visit.form.text("do") == "search":
-        return _page(visit.api, now, values, searches, NOTHING_WRONG)
+        return _page(visit.api, now, values, searches, mark, NOTHING_WRONG)
+    held = _held(now)
     try:
+        refuse_if_edited(visit.form, held)
         saved = visit.api.put(DefaultsShown, "/api/employee-defaults", values)
     except Refused as refused:
-        return _page(visit.api, now, values, {}, wrong_of(refused), refused.status)
+        # Marked anew: who has been told of the other's edit may save over it.
+        return _page(visit.api, now, values, {}, mark_of(held), wrong_of(refused), refused.status)
     said = "Saved. Everybody whom the change touches is looked at again within a minute."
     return Onward(_HERE, " ".join([said, *saved.notes]))
+
+
+def _held(now: DefaultsShown) -> dict[str, Any]:
+    """What the form is about, as it is saved; the rest changes by itself."""
+    given = msgspec.to_builtins(now)
+    return {name: given[name] for name in _SETTINGS}
 
 
 def _typed(form: Form) -> dict[str, Any]:
@@ -58,6 +70,7 @@ def _page(
     now: DefaultsShown,
     values: Mapping[str, Any],
     searches: Mapping[str, str],
+    mark: str,
     wrong: Wrong,
     status: int = 200,
 ) -> View:
@@ -80,9 +93,28 @@ def _page(
             "missing": [label for name, label in OVERRIDES.items() if values[name] is None],
             "trouble": next((one.choices.trouble for one in everything if one.choices.trouble), ""),
             "wrong": wrong,
+            "mark": mark,
+            "saved": _differing(api, now, values) if status == 409 else [],
         },
         status,
     )
+
+
+def _differing(api: Inside, now: DefaultsShown, typed: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is saved where the form holds something else: the input's label, and the value."""
+    found: list[tuple[str, str]] = []
+    for name, value in _held(now).items():
+        if value == typed[name]:
+            continue
+        if name == "mode":
+            found.append(("How employees get into BMS", "API" if value == "api" else "worklist"))
+            continue
+        kind = "employees" if name == _PROTECTED else KINDS[name]
+        ids = _ids(value if name == _PROTECTED else [value])
+        chosen = lookups.picker(api, kind, ids, many=name == _PROTECTED).chosen
+        words = ", ".join(one.name for one in chosen) or "not set"
+        found.append((OVERRIDES.get(name, "Protected employees"), words))
+    return found
 
 
 def _ids(values: Sequence[object]) -> list[int]:

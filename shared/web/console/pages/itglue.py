@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from shared.web.api.itglue import AccountList, EverybodyList, ItGlueShown, NamedList
@@ -16,6 +17,7 @@ ORGANIZATION = f"{ITGLUE}/accounts/{{accountId}}"
 EVERYBODY = "/api/itglue/pass-on-everybody"
 _API = "/api/settings/itglue"
 _A_PAGE = 50
+_ACCOUNT = re.compile("[0-9]{1,18}")
 _INPUTS = ("enabled", "apiUrl", "apiKey", "inactiveContactTypeId")
 
 
@@ -57,7 +59,7 @@ def save(visit: Visit) -> View | Onward:
     elif form.secret("apiKey").strip():
         body["apiKey"] = form.secret("apiKey").strip()
     try:
-        refuse_if_edited(form.text("mark"), held)
+        refuse_if_edited(form, held)
         saved = visit.api.put(ItGlueShown, _API, body)
     except Refused as refused:
         typed: dict[str, Any] = {name: form.text(name) for name in _INPUTS if name != "apiKey"}
@@ -77,6 +79,10 @@ def accounts(visit: Visit) -> View:
 
 def organizations(visit: Visit) -> View:
     """GET /console/settings/itglue/accounts/{accountId}: choose an organization for an account."""
+    return _organizations(visit, NOTHING_WRONG, 200)
+
+
+def _organizations(visit: Visit, wrong: Wrong, status: int) -> View:
     found = visit.api.get(
         NamedList,
         "/api/itglue/organizations",
@@ -86,25 +92,33 @@ def organizations(visit: Visit) -> View:
     )
     held = visit.api.get(ItGlueShown, _API)
     account_id = visit.path["accountId"]
-    chosen = {str(each.account_id): each.organization_id for each in held.organizations}
+    chosen = _chosen_for(held, account_id)
     values = {
         "account_id": account_id,
         "name": visit.asked("name"),
         "found": found,
         "sought": visit.asked("q"),
-        "chosen": chosen.get(account_id),
+        "chosen": chosen,
+        "mark": mark_of(chosen),
+        "wrong": wrong,
     }
-    return View(
-        "settings_itglue_found.html" if visit.wants_part else "settings_itglue_choose.html", values
-    )
+    template = "settings_itglue_found.html" if visit.wants_part else "settings_itglue_choose.html"
+    return View(template, values, status)
 
 
-def choose(visit: Visit) -> Onward:
+def choose(visit: Visit) -> View | Onward:
     """POST /console/settings/itglue/accounts/{accountId}: this one, or again the one that fits."""
     held = visit.api.get(ItGlueShown, _API)
     account_id, chosen = visit.path["accountId"], visit.form.number("organizationId")
-    if not (account_id.isascii() and account_id.isdecimal()):
+    if not _ACCOUNT.fullmatch(account_id):
         raise Refused(404, "There is no such account: choose one from the list.")
+    try:
+        refuse_if_edited(visit.form, _chosen_for(held, account_id))
+    except Refused as refused:
+        if refused.status != 409:
+            raise
+        words = "Somebody else has chosen for this account meanwhile: see below, then choose again."
+        return _organizations(visit, Wrong(words), refused.status)
     body = _body(held)
     body["organizations"] = [
         each for each in body["organizations"] if str(each["accountId"]) != account_id
@@ -138,6 +152,12 @@ def _body(held: ItGlueShown) -> dict[str, Any]:
             for each in held.organizations
         ],
     }
+
+
+def _chosen_for(held: ItGlueShown, account_id: str) -> int | None:
+    """The organization that somebody chose for this account by hand."""
+    found = {str(each.account_id): each.organization_id for each in held.organizations}
+    return found.get(account_id)
 
 
 def _progress(api: Inside) -> dict[str, Any]:

@@ -11,14 +11,14 @@ import msgspec
 from shared.web.api.backup import ImportShown
 from shared.web.console.forms import NOTHING_WRONG, Wrong, wrong_of
 from shared.web.console.inside import Refused
-from shared.web.console.visits import Page, View, Visit
+from shared.web.console.visits import LARGE_FORM, Page, View, Visit
 
 RESTORE = "/console/settings/restore"
 
 
 def pages() -> list[Page]:
     """The rows of the console's table."""
-    return [Page("GET", RESTORE, ask), Page("POST", RESTORE, take)]
+    return [Page("GET", RESTORE, ask), Page("POST", RESTORE, take, largest=LARGE_FORM)]
 
 
 def ask(visit: Visit) -> View:
@@ -31,7 +31,7 @@ def take(visit: Visit) -> View:
     text = visit.form.text("configuration")
     try:
         msgspec.json.decode(text or "{}")
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         words = "This is not the JSON of a backup: take the whole file as it was downloaded."
         return _view(text, None, Wrong(words), 422)
     body = {"configuration": msgspec.Raw(text.encode() or b"{}")}

@@ -21,7 +21,7 @@ from shared.web.console.forms import NOTHING_WRONG, Wrong, wrong_of
 from shared.web.console.inside import Inside, Refused, at
 from shared.web.console.pages import rule_form, rule_preview, rule_words
 from shared.web.console.rule_draft import Draft
-from shared.web.console.visits import Onward, Page, View, Visit
+from shared.web.console.visits import LARGE_FORM, Onward, Page, View, Visit
 
 _HERE = "/console/connections/{}/rules"
 _ITEM = re.compile(r"items\[(\d+)\]\.?(.*)")
@@ -35,7 +35,7 @@ def pages() -> list[Page]:
     return [
         Page("GET", "/console/rules", choose),
         Page("GET", of_connection, look),
-        Page("POST", of_connection, edit),
+        Page("POST", of_connection, edit, largest=LARGE_FORM),
         Page("GET", f"{of_connection}/progress/part", progress_part),
         *rule_form.pages(),
         *rule_preview.pages(),

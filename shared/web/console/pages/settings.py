@@ -10,7 +10,7 @@ from shared.web.api.itglue import ItGlueShown
 from shared.web.console.editing import mark_of, refuse_if_edited
 from shared.web.console.forms import NOTHING_WRONG, Form, Wrong, wrong_of
 from shared.web.console.inside import Inside, Refused
-from shared.web.console.rendering import HEADERS
+from shared.web.console.rendering import file_reply
 from shared.web.console.visits import Onward, Page, View, Visit
 from shared.web.http import JSON, Reply
 
@@ -59,7 +59,7 @@ def save_bms(visit: Visit) -> View | Onward:
     """POST /console/settings/bms: the API signs in with these settings before it saves them."""
     held = visit.api.get(BmsShown, BMS_API)
     try:
-        refuse_if_edited(visit.form.text("mark"), held)
+        refuse_if_edited(visit.form, held)
         saved = visit.api.put(BmsShown, BMS_API, _body(visit.form))
     except Refused as refused:
         typed = {name: visit.form.text(name) for name in _INPUTS if name != "password"}
@@ -83,8 +83,8 @@ def test_bms(visit: Visit) -> View | Onward:
 def backup(visit: Visit) -> Reply:
     """GET /console/settings/backup: the whole configuration as a file, without secrets."""
     answer = visit.api.ask("GET", "/api/export")
-    name = answer.header("Content-Disposition")
-    return Reply(200, answer.reply.body, JSON, (*HEADERS, ("Content-Disposition", name)))
+    name = answer.header("Content-Disposition").partition('filename="')[2].rstrip('"')
+    return file_reply(answer.reply.body, JSON, name)
 
 
 def _held(held: BmsShown) -> dict[str, str]:

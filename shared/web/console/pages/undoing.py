@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from shared.web.api.undo import UndoReply
 from shared.web.console.inside import at
 from shared.web.console.pages.activity import ACTIVITY
-from shared.web.console.visits import Onward, Page, View, Visit
+from shared.web.console.visits import Onward, Page, View, Visit, inside
 
 UNDONE = "/console/undone"
 _A_PAGE = 50
@@ -68,4 +68,4 @@ def _result(reply: UndoReply, connection_id: str, back: str) -> View:
 
 def _way_back(wanted: str) -> str:
     """The page that the form was on; never an address elsewhere."""
-    return wanted if wanted.startswith("/console/") and "\\" not in wanted else ACTIVITY
+    return inside(wanted, ACTIVITY)

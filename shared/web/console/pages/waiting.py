@@ -17,17 +17,19 @@ from shared.web.api.waiting import (
     FailureList,
     HoldDecided,
     HoldList,
-    HoldShown,
     Replayed,
 )
 from shared.web.api.what_waits import ConflictDetail, WaitingShown
-from shared.web.console.forms import NOTHING_WRONG, Wrong, wrong_of
+from shared.web.console.forms import NOTHING_WRONG, Form, Wrong, wrong_of
 from shared.web.console.inside import Refused, at
+from shared.web.console.rendering import file_reply
 from shared.web.console.visits import Onward, Page, View, Visit
 from shared.web.http import Reply
 
 _HERE = "/console/waiting"
 _LIMIT = 50
+_WORDS = {"approve": "approve", "approve-some": "approve"}
+_WORDS |= {"refuse": "refuse", "refuse-some": "refuse"}
 
 
 def pages() -> list[Page]:
@@ -70,27 +72,35 @@ def count(visit: Visit) -> View:
 
 def holds(visit: Visit) -> View:
     """GET /console/waiting/holds."""
+    return _holds(visit, NOTHING_WRONG, 200)
+
+
+def _holds(visit: Visit, wrong: Wrong, status: int) -> View:
     state = visit.asked("state") or "open"
     listed = visit.api.get(
         HoldList, "/api/holds", state=state, limit=10, cursor=visit.asked("cursor")
     )
     return View(
         "waiting_holds.html",
-        {"holds": listed, "state": state, "domains": _domains(visit)},
+        {
+            "here": f"{_HERE}/holds",
+            "holds": listed,
+            "state": state,
+            "domains": _domains(visit),
+            "wrong": wrong,
+        },
+        status,
     )
 
 
 def decide(visit: Visit) -> Onward | View:
     """POST /console/waiting/holds/{holdId}: approve or refuse all, or those who are ticked."""
-    word = visit.form.text("word")
-    users = visit.form.texts("user")
-    if word.endswith("-some") and not users:
-        raise Refused(422, "Nobody is ticked: tick the people whom your decision is about.")
-    which = "approve" if word.startswith("approve") else "refuse"
-    body: Mapping[str, Any] = {"users": users} if word.endswith("-some") else {}
-    decided = visit.api.post(
-        HoldDecided, at(f"/api/holds/{{}}/{which}", visit.path["holdId"]), body
-    )
+    try:
+        which, body = _word(visit.form)
+        place = at(f"/api/holds/{{}}/{which}", visit.path["holdId"])
+        decided = visit.api.post(HoldDecided, place, body)
+    except Refused as refused:
+        return _holds(visit, wrong_of(refused), refused.status)
     verb = "will be deactivated now" if which == "approve" else "stay as they are"
     said = [f"{len(decided.decided)} people {verb}."]
     if decided.not_waiting:
@@ -100,9 +110,20 @@ def decide(visit: Visit) -> Onward | View:
     return Onward(f"{_HERE}/holds", " ".join(said))
 
 
-def waiting_in(hold: HoldShown) -> int:
-    """How many of a hold wait for a word."""
-    return sum(1 for one in hold.users if one.state == "waiting")
+def _word(form: Form) -> tuple[str, Mapping[str, Any]]:
+    """Which word was said, and whom it is about; Refused for anything else than such a word."""
+    which = _WORDS.get(form.text("word"))
+    if which is None:
+        raise Refused(422, "Nothing was decided: choose one of the buttons below the list.")
+    if form.text("word") == which:  # about all: as many as the page has shown
+        shown = form.number("waiting")
+        if not isinstance(shown, int):
+            raise Refused(422, "Nothing was decided: look at the list again, then decide.")
+        return which, {"expected": shown}
+    users = form.texts("user")
+    if not users:
+        raise Refused(422, "Nobody is ticked: tick the people whom your decision is about.")
+    return which, {"users": users}
 
 
 # --- conflicts -----------------------------------------------------------------------------------
@@ -184,7 +205,8 @@ def worklist(visit: Visit) -> View:
 
 def worklist_csv(visit: Visit) -> Reply:
     """GET /console/waiting/worklist.csv."""
-    return visit.api.ask("GET", "/api/worklist.csv").reply
+    reply = visit.api.ask("GET", "/api/worklist.csv").reply
+    return file_reply(reply.body, reply.content_type, "bms-worklist.csv")
 
 
 def look(visit: Visit) -> Onward:
@@ -223,6 +245,7 @@ def _worklist(visit: Visit, wrong: Wrong, at_item: str, status: int) -> View:
         cursor=visit.asked("cursor"),
     )
     values = {
+        "here": f"{_HERE}/worklist",
         "worklist": listed,
         "kind": visit.asked("kind"),
         "domains": _domains(visit),

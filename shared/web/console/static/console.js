@@ -70,14 +70,17 @@
     if (form.method === "post" && !form.hasAttribute("hx-post")) {
       if (form.dataset.sent) event.preventDefault();
       form.dataset.sent = "yes";
+      // Stopped in the browser, it can be sent once more.
+      setTimeout(() => mayBeSentAgain(form), 15000);
       event.submitter?.setAttribute("aria-busy", "true");
     }
   }, true);
+  function mayBeSentAgain(form) {
+    delete form.dataset.sent;
+    form.querySelectorAll("[aria-busy]").forEach((button) => button.removeAttribute("aria-busy"));
+  }
   window.addEventListener("pageshow", () => {
-    for (const form of document.querySelectorAll("form[data-sent]")) {
-      delete form.dataset.sent;
-      form.querySelectorAll("[aria-busy]").forEach((button) => button.removeAttribute("aria-busy"));
-    }
+    document.querySelectorAll("form[data-sent]").forEach(mayBeSentAgain);
   });
 
   document.addEventListener("change", async (event) => {
