@@ -139,20 +139,30 @@ def _was_active(link: Link) -> bool:
 # --- one contact ------------------------------------------------------------------------------
 
 
+def remember(written: dict[str, str], before: Mapping[str, str], name: str, value: str) -> None:
+    """The value is the app's again only where it was before: else somebody typed it (R13)."""
+    if value and before.get(name) == value:
+        written[name] = value
+    else:
+        written.pop(name, None)
+
+
 def put_back(
     record: Contact,
     changes: Sequence[FieldChange],
     *,
     types: ContactTypes,
     written: Mapping[str, str],
+    before: Mapping[str, str],
     added: Sequence[str] = (),
     removed: Sequence[str] = (),
 ) -> PutBack:
     """Field by field: back to the old value where BMS still holds the new one.
 
-    `added` and `removed` are the e-mail addresses that came and went with the decision.
+    `written` is what the link remembers now, `before` what it remembered when the decision was
+    made. `added` and `removed` are the e-mail addresses that came and went with it.
     """
-    work = _Contact(record, types, written)
+    work = _Contact(record, types, written, before)
     for change in changes:
         work.take_back(change, added, removed)
     return work.result()
@@ -161,10 +171,17 @@ def put_back(
 class _Contact:
     """One contact while its changes are taken back."""
 
-    def __init__(self, record: Contact, types: ContactTypes, written: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        record: Contact,
+        types: ContactTypes,
+        written: Mapping[str, str],
+        before: Mapping[str, str],
+    ) -> None:
         self._record = record
         self._types = types
-        self._before = written
+        self._known = written
+        self._before = before
         self._written = dict(written)
         self._fields: dict[str, object] = {}
         self._emails: tuple[EntryStep, ...] = ()
@@ -207,7 +224,7 @@ class _Contact:
         self._refused.append(f"{change.field}: {why}")
 
     def _changed(self, change: FieldChange, name: str, present: str) -> None:
-        ours = bool(present) and self._before.get(name) == present
+        ours = bool(present) and self._known.get(name) == present
         self._refuse(change, AGAIN if ours else EDITED)
 
     def _text(self, name: str, change: FieldChange) -> None:
@@ -221,7 +238,7 @@ class _Contact:
                 return
             self._fields[name] = change.old or None
             self._shown.append(FieldChange(change.field, present, change.old))
-        self._written[name] = change.old
+        remember(self._written, self._before, name, change.old)
 
     def _email(self, change: FieldChange, added: Sequence[str], removed: Sequence[str]) -> None:
         emails = self._record.emails
@@ -246,7 +263,7 @@ class _Contact:
             if key(entry.address) == key(change.new) and change.new in added:
                 steps.append(EntryStep("remove", entry.address, type_id=entry.type_id, must=False))
         self._emails = tuple(steps)
-        self._written["Email"] = change.old
+        remember(self._written, self._before, "Email", change.old)
 
     def _phone(self, name: str, change: FieldChange) -> None:
         work = name == "WorkPhone"
@@ -262,10 +279,7 @@ class _Contact:
         elif not is_old:
             self._changed(change, name, held[0] if held else "")
             return
-        if change.old:
-            self._written[name] = change.old
-        else:
-            self._written.pop(name, None)
+        remember(self._written, self._before, name, change.old)
 
     def _state(self, change: FieldChange) -> None:
         active = change.old == "yes"

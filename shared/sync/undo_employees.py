@@ -19,7 +19,7 @@ from shared.core.model import (
     RecordId,
     RecordType,
 )
-from shared.core.undo import AGAIN, EDITED, GONE, PASSED_ON, PutBack
+from shared.core.undo import AGAIN, EDITED, GONE, PASSED_ON, PutBack, remember
 from shared.core.worklist import Item, ItemKind, is_shown
 from shared.errors import Rejected
 from shared.ports import EmployeeDefaultsStore, Now, Owner, Owners, RouteMissing, Worklist
@@ -73,6 +73,7 @@ class UndoEmployees:
         fields: list[ToWrite] = []
         refused: list[str] = []
         written = {**link.written}
+        before = line.trace.before.written if line.trace is not None else {}
         active: bool | None = None
         titles = self._titles(work, changes)
         for change in changes:
@@ -83,7 +84,7 @@ class UndoEmployees:
             if one.field == ACTIVE:
                 active = one.value == YES
             else:
-                written[one.field] = one.value
+                remember(written, before, one.field, one.value)
             if not same(one.field, shown_values(employee)[one.field], one):
                 fields.append(one)
         if active is not None:

@@ -160,6 +160,7 @@ class UndoOne:
             changes,
             types=self.hands(work).jobs.bms.contact_types(),
             written=link.written,
+            before=trace.before.written if trace is not None else {},
             added=trace.added if trace is not None else (),
             removed=trace.removed if trace is not None else (),
         )
