@@ -123,6 +123,15 @@ def undo_step(line: Activity, link: Link | None) -> UndoStep | str:
     )
 
 
+def is_back(line: Activity, link: Link) -> bool:
+    """Whether the user has the record again that this line took him from."""
+    if line.trace is None or line.record_id is None:
+        return False
+    before, of = line.trace.before, (link.record_type, link.record_id)
+    moved = (before.record_type, before.record_id) != (line.trace.record_type, line.record_id)
+    return moved and of == (before.record_type, before.record_id)
+
+
 def _without_trace(line: Activity) -> str:
     if line.kind == "worklist":
         return ON_WORKLIST

@@ -6,7 +6,7 @@ which has to be so before the record is written (R9), and what a person is to ty
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.core.matching import key
@@ -26,10 +26,12 @@ from shared.core.undo import (
     PASSED_ON,
     TO_BE_TYPED,
     UNDONE,
+    OTHER_RECORD,
     OtherRecord,
     PutBack,
     SameRecord,
     back_changes,
+    is_back,
     link_after,
     put_back,
     trace_after,
@@ -62,6 +64,7 @@ class Told:
     trace: Trace | None = None
     notes: tuple[str, ...] = ()
     marks: bool = False  # the line counts as undone from now on
+    told_before: bool = False
 
 
 @dataclass(slots=True)
@@ -75,6 +78,7 @@ class OfUser:
     released: list[tuple[RecordType, RecordId]] = field(default_factory=list)
     shown: list[tuple[Contact, tuple[str, ...]]] = field(default_factory=list)
     look_again: bool = False
+    saved: Mapping[str, UndoOutcome] = field(default_factory=dict)  # by a worker that died then
     error: SyncError | None = None
 
     def __post_init__(self) -> None:
@@ -113,6 +117,8 @@ class UndoOne:
         self, work: Work, user: OfUser, line: Activity, before_write: BeforeWrite
     ) -> Told:
         step = undo_step(line, user.link)
+        if step == OTHER_RECORD and line.id in user.saved and is_back(line, user.link):
+            return _ended(user, line)
         if isinstance(step, str):
             raise _Refused(step)
         before = user.link
@@ -266,6 +272,15 @@ def not_undone(line: Activity, reason: object) -> UndoOutcome:
         False,
         reason=str(reason),
     )
+
+
+def _ended(user: OfUser, line: Activity) -> Told:
+    """All but the end was done by a worker that died: the rest of it, told before."""
+    assert line.trace is not None and line.record_id is not None, "a saved undo had a step"
+    taken = (line.trace.record_type, line.record_id)
+    user.released.append(taken)
+    user.look_again = (user.link.old_record_type, user.link.old_record_id) == taken
+    return Told(user.saved[line.id], marks=True, told_before=True)
 
 
 def _told(

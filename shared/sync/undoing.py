@@ -2,8 +2,8 @@
 
 A message names lines of the activity. A user's lines go back newest first, each from what BMS holds
 at that moment, so that a message that comes twice finds everything done. Written in this order:
-BMS, activity, IT Glue's queue, outcome, link, the mark on the line; a worker that dies in between
-is followed by one that finds the fields back already.
+BMS, activity, IT Glue's queue, outcome, the list of who is kept, link, the mark on the line; a
+worker that dies in between is followed by one that finds the fields back already, or the move.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ from shared.core.model import (
     SyncId,
     UserId,
 )
-from shared.core.undo import (
-    undo_step,
-)
+from shared.core.undo import is_back, undo_step
 from shared.errors import SyncError, TryLater
 from shared.ports import (
     FRESH,
@@ -121,6 +119,7 @@ class Undoing:
         wanted = [(work.links[user], False) for user in lines if user in work.links]
         claimed = take_claims(self.links, work, wanted, taken_at)
         users = [OfUser(link, lines[user]) for user, link in claimed.items()]
+        self._saved_before(work, users)
         before_write = guard(self.now, taken_at)
         hands = self.one.hands(work)
         contexts = [copy_context() for _ in users]
@@ -131,6 +130,14 @@ class Undoing:
         )
         if users:
             self._finish(work, users)
+
+    def _saved_before(self, work: Work, users: Sequence[OfUser]) -> None:
+        """Of a worker that died after it had saved a move back: what it did is only to be ended."""
+        back = {line.id for user in users for line in user.lines if is_back(line, user.claimed)}
+        if back:
+            known = self.outcomes.get_many(_run(work), sorted(back))
+            for user in users:
+                user.saved = {one.activity_id: one for one in known if one.undone}
 
     # --- what was done -------------------------------------------------------------------------
 
@@ -155,6 +162,7 @@ class Undoing:
         ]
         self.itglue.send(work.connection.id, written, bulk=not work.fresh)
         self.outcomes.put(run, [told.outcome for user in users for told in user.told])
+        self._list_kept(work, users)
         saved = self.links.save([_unclaimed(user, self.now) for user in users])
         marked: list[str] = []
         for user in users:
@@ -171,12 +179,12 @@ class Undoing:
                     self.connections, work.connection, user.error, self.now(), BMS_DOWN
                 )
         self.log.mark_undone(marked, run)
-        self._keep(work, [user for user in users if user.link.user_id in saved])
+        self._settle(work, [user for user in users if user.link.user_id in saved])
 
     def _tell(self, work: Work, user: OfUser, told: Told) -> None:
         """One line of the activity for what went back, even if a worker that died did it."""
         outcome = told.outcome
-        if not told.marks:
+        if not told.marks or told.told_before:
             return
         work.tell(
             user.link.user_id,
@@ -189,8 +197,11 @@ class Undoing:
         )
         work.told.pop(user.link.user_id, None)  # an undo settles no failure
 
-    def _keep(self, work: Work, users: Sequence[OfUser]) -> None:
-        """Who is kept as if refused can be found, and decided again, among the holds (R20)."""
+    def _list_kept(self, work: Work, users: Sequence[OfUser]) -> None:
+        """Who is kept as if refused can be found, and decided again, among the holds (R20).
+
+        Listed before the mark is written: no mark is ever without a list that shows it.
+        """
         people = [
             HeldUser(
                 user.link.user_id,
@@ -204,6 +215,9 @@ class Undoing:
         ]
         if people:
             self.holding.kept(work.connection.id, people)
+
+    def _settle(self, work: Work, users: Sequence[OfUser]) -> None:
+        """What follows once the links say so."""
         back = [
             user.link.user_id
             for user in users

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from shared.core.model import AccountId, EntraUser, HoldMark, RecordType, SyncRun
+from tests.builders import CONNECTION
 from tests.sync.test_drift import found
-from tests.sync.test_undo import undo
-from tests.sync.world import World
+from tests.sync.test_undo import settled, undo
+from tests.sync.world import Died, World
 
 pytestmark = pytest.mark.world
 
@@ -55,3 +57,107 @@ def test_after_an_undone_update_an_empty_field_clears_what_the_app_wrote_r13(
     world.sync(world.change(ada, job_title=""))
 
     assert not world.record(ada).job_title
+
+
+def undo_by_one_who_dies(world: World, run: SyncRun, call: str, moment: str) -> SyncRun:
+    """Order the undo of a sync; the first worker dies there, and another takes over."""
+    ordered = world.worker.undo.sync(run.id)
+    (message,) = world.inbox.waiting
+    world.inbox.waiting.remove(message)
+    world.worker.handle(message.queue, message.text)
+    (part,) = world.inbox.waiting
+    dying = world.a_worker()
+    claims = iter([True])  # the first save is the claim
+
+    def die(done: str, at: str) -> None:
+        if done == "links.save" == call and next(claims, False):
+            return
+        if (done, at) == (call, moment):
+            raise Died
+
+    dying.tap = die
+    with pytest.raises(Died):
+        dying.handle(part.queue, part.text)
+    world.deliver()
+    assert ordered.run is not None
+    return ordered.run
+
+
+def listed_as_kept(world: World, user: EntraUser) -> int:
+    """How many lists show this person as kept."""
+    holds = world.worker.holds.list(connection_id=CONNECTION)
+    rows = [one for hold in holds for one in world.worker.holds.people(hold, [user.id])]
+    return len([one for one in rows if one.state == "refused"])
+
+
+DEATHS = [
+    ("bms.patch_contact", "after"),
+    ("outcomes.put", "after"),
+    ("links.save", "before"),
+    ("links.save", "after"),
+    ("log.mark_undone", "before"),
+    ("log.mark_undone", "after"),
+]
+
+
+@pytest.mark.parametrize(("call", "moment"), DEATHS)
+def test_a_worker_that_dies_leaves_nobody_kept_without_a_list_r20_r22(
+    world: World, call: str, moment: str
+) -> None:
+    ada = world.hire("ada")
+    world.full_sync()
+    world.leave(ada)
+    run = world.full_sync()
+
+    undone = undo_by_one_who_dies(world, run, call, moment)
+
+    report = world.worker.undo.report(undone.id, limit=10, cursor=None)
+    link = world.link(ada)
+    assert link is not None
+    assert [one.undone for one in report.outcomes] == [True]
+    assert (world.record(ada).is_active, link.hold) == (True, HoldMark.REFUSED)
+    assert listed_as_kept(world, ada) == 1
+    (line,) = [one for one in world.activity(ada) if one.kind == "deactivate"]
+    assert line.undone_by == undone.id
+    assert settled(world) == 0
+
+
+@pytest.mark.parametrize(("call", "moment"), DEATHS)
+def test_a_worker_that_dies_while_a_move_goes_back_is_followed_by_one_that_ends_it_r17_r22(
+    world: World, call: str, moment: str
+) -> None:
+    sales = world.a_rule("sales", order=0, account_id=AccountId(world.fabrikam.id))
+    world.set_rules(world.rule, sales)
+    ada = world.hire("ada")
+    world.full_sync()
+    old = world.record(ada).id
+    world.join(ada, "sales")
+    run = world.full_sync()
+    new = world.record(ada).id
+
+    undone = undo_by_one_who_dies(world, run, call, moment)
+
+    report = world.worker.undo.report(undone.id, limit=10, cursor=None)
+    owners = world.worker.owners.get_many(RecordType.CONTACT, [old, new])  # type: ignore[list-item]
+    link = world.link(ada)
+    assert link is not None
+    assert [one.undone for one in report.outcomes] == [True]
+    assert (world.record(ada).id, link.hold, set(owners)) == (old, HoldMark.REFUSED, {old})
+    assert listed_as_kept(world, ada) == 1
+    (line,) = [one for one in world.activity(ada) if one.kind == "move"]
+    assert line.undone_by == undone.id
+    assert settled(world) == 0
+
+
+def test_single_undos_of_a_day_are_listed_together_r20(world: World) -> None:
+    people = [world.hire(f"u{number}") for number in range(3)]
+    world.sync(*people)
+    for user in people:
+        world.leave(user)
+    world.sync(*people)
+
+    for user in people:
+        undo(world, user, "deactivate")
+
+    (hold,) = world.worker.holds.list(connection_id=CONNECTION)
+    assert {one.user_id for one in world.worker.holds.people(hold)} == {one.id for one in people}
