@@ -8,7 +8,7 @@ person took back, as it leaves alone a local edit (R12), until the person change
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.core.fields import INACTIVE, SHOWN
@@ -44,6 +44,7 @@ TO_BE_TYPED = "stands on the worklist now: a person types it into BMS"
 EDITED = "edited in BMS since"
 AGAIN = "decided again since"
 
+RECORD = "record"
 _NAMES = {label: name for name, label in SHOWN.items()}
 _TEXTS = {"FirstName": "first_name", "LastName": "last_name", "JobTitle": "job_title"}
 _PHONES = ("work phone", "mobile phone")
@@ -132,6 +133,23 @@ def is_back(line: Activity, link: Link) -> bool:
     return moved and of == (before.record_type, before.record_id)
 
 
+def written_again(line: Activity, later: Iterable[Activity]) -> frozenset[str]:
+    """The fields of this line's record that a later decision wrote, and nobody took back.
+
+    The value alone does not tell: it may be the same again. A move is told as the field "record".
+    """
+    found: set[str] = set()
+    for one in later:
+        if one.trace is None or one.undone_by or one.kind == "undo" or one.at <= line.at:
+            continue
+        was = (one.trace.before.record_type, one.trace.before.record_id)
+        if was != (one.trace.record_type, one.record_id) and was[1] is not None:
+            found.add(RECORD)
+        if one.record_id == line.record_id:
+            found.update(change.field for change in one.changes)
+    return frozenset(found)
+
+
 def _without_trace(line: Activity) -> str:
     if line.kind == "worklist":
         return ON_WORKLIST
@@ -163,17 +181,21 @@ def put_back(
     types: ContactTypes,
     written: Mapping[str, str],
     before: Mapping[str, str],
+    again: Collection[str] = (),
     added: Sequence[str] = (),
     removed: Sequence[str] = (),
 ) -> PutBack:
     """Field by field: back to the old value where BMS still holds the new one.
 
     `written` is what the link remembers now, `before` what it remembered when the decision was
-    made. `added` and `removed` are the e-mail addresses that came and went with it.
+    made, `again` the fields that were decided again since. `added` and `removed` are the e-mail addresses that came and went with it.
     """
     work = _Contact(record, types, written, before)
     for change in changes:
-        work.take_back(change, added, removed)
+        if change.field in again:
+            work.refuse(change, AGAIN)
+        else:
+            work.take_back(change, added, removed)
     return work.result()
 
 
@@ -227,14 +249,15 @@ class _Contact:
         elif change.field in _PHONES:
             self._phone(name, change)
         else:
-            self._refuse(change, "this field cannot be put back")
+            self.refuse(change, "this field cannot be put back")
 
-    def _refuse(self, change: FieldChange, why: str) -> None:
+    def refuse(self, change: FieldChange, why: str) -> None:
+        """Leave one field as it is."""
         self._refused.append(f"{change.field}: {why}")
 
     def _changed(self, change: FieldChange, name: str, present: str) -> None:
         ours = bool(present) and self._known.get(name) == present
-        self._refuse(change, AGAIN if ours else EDITED)
+        self.refuse(change, AGAIN if ours else EDITED)
 
     def _text(self, name: str, change: FieldChange) -> None:
         present = str(getattr(self._record, _TEXTS[name])).strip()
@@ -243,7 +266,7 @@ class _Contact:
             return
         if present != change.old:
             if not change.old and name != "JobTitle":
-                self._refuse(change, "it was empty before, and BMS takes no empty one")
+                self.refuse(change, "it was empty before, and BMS takes no empty one")
                 return
             self._fields[name] = change.old or None
             self._shown.append(FieldChange(change.field, present, change.old))
@@ -262,7 +285,7 @@ class _Contact:
                 steps.append(EntryStep("add", change.old, type_id=default.type_id, is_default=True))
             else:
                 why = "there was no default before" if not change.old else "its former one is gone"
-                self._refuse(change, why)
+                self.refuse(change, why)
                 return
             self._shown.append(FieldChange(change.field, present, change.old))
         elif key(present) != key(change.old):
@@ -278,7 +301,7 @@ class _Contact:
         work = name == "WorkPhone"
         type_id = self._types.work_phone if work else self._types.mobile_phone
         if type_id is None:
-            self._refuse(change, "its phone type is not known")
+            self.refuse(change, "its phone type is not known")
             return
         held = [one.number.strip() for one in self._record.phones if one.type_id == type_id]
         is_new = change.new.strip() in held if change.new else not held
@@ -307,9 +330,9 @@ class _Contact:
         if present == change.old:
             return
         if present != change.new:
-            self._refuse(change, EDITED)
+            self.refuse(change, EDITED)
         elif not change.old:
-            self._refuse(change, "it had none before, and BMS takes no empty one")
+            self.refuse(change, "it had none before, and BMS takes no empty one")
         else:
             self._fields["LocationId"] = int(change.old)
             self._shown.append(FieldChange(change.field, present, change.old))

@@ -6,7 +6,7 @@ any other: it closes by itself when BMS shows the change, and a change in Entra 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.core.employee_fields import ACTIVE, LABELS, NO, YES, ToWrite, same, shown_values
@@ -64,9 +64,13 @@ class UndoEmployees:
         link: Link,
         line: Activity,
         changes: Sequence[FieldChange],
+        again: Collection[str],
         reason: str,
     ) -> PlannedBack:
-        """Compare with BMS and plan; Rejected says why this employee is left as he is."""
+        """Compare with BMS and plan; `again` was decided since, so it stays.
+
+        Rejected says why this employee is left as he is.
+        """
         assert link.record_id is not None, "an undo names the record that it is about"
         staff = self.acting.staff(work, work.began)
         employee = self._employee(work, link, staff)
@@ -77,6 +81,9 @@ class UndoEmployees:
         active: bool | None = None
         titles = self._titles(work, changes)
         for change in changes:
+            if change.field in again:
+                refused.append(f"{change.field}: {AGAIN}")
+                continue
             one = self._field(employee, change, titles, link.written)
             if isinstance(one, str):
                 refused.append(f"{change.field}: {one}")

@@ -22,11 +22,13 @@ from shared.core.model import (
     UserId,
 )
 from shared.core.undo import (
+    AGAIN,
     GONE,
+    OTHER_RECORD,
     PASSED_ON,
+    RECORD,
     TO_BE_TYPED,
     UNDONE,
-    OTHER_RECORD,
     OtherRecord,
     PutBack,
     SameRecord,
@@ -36,9 +38,11 @@ from shared.core.undo import (
     put_back,
     trace_after,
     undo_step,
+    written_again,
 )
 from shared.errors import DecideAgain, Rejected, SyncError
 from shared.ports import (
+    ActivityLog,
     Owner,
     Owners,
     UndoOutcome,
@@ -48,7 +52,7 @@ from shared.sync.contact_jobs import BeforeWrite
 from shared.sync.undo_employees import UndoEmployees
 from shared.sync.work import Work
 
-_CHUNK = 24
+_MOST_LINES = 500
 
 
 class _Refused(Exception):
@@ -80,9 +84,15 @@ class OfUser:
     look_again: bool = False
     saved: Mapping[str, UndoOutcome] = field(default_factory=dict)  # by a worker that died then
     error: SyncError | None = None
+    later: Sequence[Activity] = ()  # what was told of him since the oldest of the lines
 
     def __post_init__(self) -> None:
         self.link = self.claimed
+
+    def written_again(self, line: Activity) -> frozenset[str]:
+        """What was decided again since this line, but for what goes back with it."""
+        back = {told.outcome.activity_id for told in self.told if told.marks}
+        return written_again(line, [one for one in self.later if one.id not in back])
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,7 @@ class UndoOne:
     """Does it, by the hands of one lane."""
 
     owners: Owners
+    log: ActivityLog
     employees: UndoEmployees
     fresh: Hands
     bulk: Hands
@@ -100,6 +111,11 @@ class UndoOne:
 
     def undo(self, work: Work, user: OfUser, before_write: BeforeWrite) -> None:
         """Take back this user's lines, newest first, until something passing is in the way."""
+        try:
+            user.later = self._written_since(user)
+        except SyncError as error:
+            user.error = error
+            return
         for line in user.lines:
             try:
                 user.told.append(self._undo_line(work, user, line, before_write))
@@ -113,6 +129,16 @@ class UndoOne:
                 user.error = error
                 return
 
+    def _written_since(self, user: OfUser) -> Sequence[Activity]:
+        """His lines since the oldest of these, if the link tells that there are any."""
+        link, since = user.claimed, min(line.at for line in user.lines)
+        if link.updated_at is None or link.updated_at <= since:
+            return ()
+        found, _ = self.log.list(
+            connection_id=link.connection_id, user_id=link.user_id, since=since, limit=_MOST_LINES
+        )
+        return found
+
     def _undo_line(
         self, work: Work, user: OfUser, line: Activity, before_write: BeforeWrite
     ) -> Told:
@@ -121,12 +147,15 @@ class UndoOne:
             return _ended(user, line)
         if isinstance(step, str):
             raise _Refused(step)
+        again = user.written_again(line)
+        if isinstance(step, OtherRecord) and RECORD in again:
+            raise _Refused(AGAIN)
         before = user.link
         reason = f"{UNDONE}: {line.kind} of {line.at:%Y-%m-%d %H:%M} UTC"
         if isinstance(step, OtherRecord):
             return self._other_record(work, user, line, step, reason, before_write)
         if before.record_type is RecordType.EMPLOYEE:
-            planned = self.employees.same_record(work, before, line, step.changes, reason)
+            planned = self.employees.same_record(work, before, line, step.changes, again, reason)
             typed = self.employees.carry_out(work, planned, before_write)
             done, notes, by_hand = planned.done, planned.notes, typed
             _refuse_if_nothing(done)
@@ -146,7 +175,7 @@ class UndoOne:
         if user.link.state is not LinkState.ACTIVE:
             self._take_owner(work, user, RecordType.CONTACT, step.record_id)
         record = self._contact(work, step.record_id)
-        done = self._back(work, record, line, step.changes, user.link)
+        done = self._back(work, user, record, line, step.changes)
         _refuse_if_nothing(done)
         notes = self.hands(work).jobs.send(step.record_id, done, before_write)
         user.shown.append(_as_shown(record, done))
@@ -155,17 +184,18 @@ class UndoOne:
     def _back(
         self,
         work: Work,
+        user: OfUser,
         record: Contact,
         line: Activity,
         changes: Sequence[FieldChange],
-        link: Link,
     ) -> PutBack:
         trace = line.trace
         return put_back(
             record,
             changes,
             types=self.hands(work).jobs.bms.contact_types(),
-            written=link.written,
+            written=user.link.written,
+            again=user.written_again(line) if record.id == line.record_id else (),
             before=trace.before.written if trace is not None else {},
             added=trace.added if trace is not None else (),
             removed=trace.removed if trace is not None else (),
@@ -208,14 +238,14 @@ class UndoOne:
             self._take_owner(work, user, RecordType.EMPLOYEE, step.back_to)
             assert line.trace is not None, "only a line with a trace has a step"
             old = replace(line.trace.before, claim=None)
-            planned = self.employees.same_record(work, old, line, back, reason)
+            planned = self.employees.same_record(work, old, line, back, frozenset(), reason)
             by_hand = self.employees.carry_out(work, planned, before_write)
             task = planned.task if by_hand else ""
             shown = planned.done.shown
         else:
             record = self._contact(work, step.back_to)
             self._take_owner(work, user, RecordType.CONTACT, step.back_to)
-            done_back = self._back(work, record, line, back, before)
+            done_back = self._back(work, user, record, line, back)
             notes += self.hands(work).jobs.send(step.back_to, done_back, before_write)
             user.shown.append(_as_shown(record, done_back))
             shown, by_hand = done_back.shown, False
@@ -249,7 +279,7 @@ class UndoOne:
         if record is None:
             notes.append(f"the contact {step.taken} is gone in BMS")
             return nothing
-        done = self._back(work, record, line, step.changes, user.link)
+        done = self._back(work, user, record, line, step.changes)
         notes += self.hands(work).jobs.send(step.taken, done, before_write)
         user.shown.append(_as_shown(record, done))
         told = ", ".join(f"{one.field} {one.old} → {one.new}" for one in done.shown)

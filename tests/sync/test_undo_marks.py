@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from shared.core.model import AccountId, EntraUser, HoldMark, RecordType, SyncRun
+from shared.core.model import AccountId, EntraUser, HoldMark, LinkState, RecordType, SyncRun
 from tests.builders import CONNECTION
 from tests.sync.test_drift import found
-from tests.sync.test_undo import settled, undo
+from tests.sync.test_undo import reasons, settled, undo, undo_sync
 from tests.sync.world import Died, World
 
 pytestmark = pytest.mark.world
@@ -161,3 +163,70 @@ def test_single_undos_of_a_day_are_listed_together_r20(world: World) -> None:
 
     (hold,) = world.worker.holds.list(connection_id=CONNECTION)
     assert {one.user_id for one in world.worker.holds.people(hold)} == {one.id for one in people}
+
+
+def test_a_value_that_was_decided_again_since_stays_even_if_it_is_the_same(world: World) -> None:
+    ada = world.hire("ada", job_title="X")
+    world.sync(ada)
+    for title in ("Y", "X", "Y"):
+        world.clock.pass_(timedelta(seconds=2))
+        ada = world.change(ada, job_title=title)
+        world.sync(ada)
+    world.clock.pass_(timedelta(seconds=2))
+    first, second, third = [one for one in world.activity(ada) if one.kind == "update"]
+
+    report = world.worker.undo.activity(first.id)
+
+    assert world.record(ada).job_title == "Y"
+    assert reasons(report) == ["job title: decided again since"]
+
+    for line in (third, second, first):
+        report = world.worker.undo.activity(line.id)
+        assert reasons(report) == []
+    assert world.record(ada).job_title == "X", "the later ones were taken back before"
+
+
+def test_a_move_that_was_decided_again_since_stays_even_if_it_is_the_same_r17(
+    world: World,
+) -> None:
+    sales = world.a_rule("sales", order=0, account_id=AccountId(world.fabrikam.id))
+    world.set_rules(world.rule, sales)
+    ada = world.hire("ada")
+    world.sync(ada)
+    for move in (world.join, world.leave, world.join):
+        world.clock.pass_(timedelta(seconds=2))
+        move(ada, "sales")
+        world.sync(ada)
+    world.clock.pass_(timedelta(seconds=2))
+    first = next(one for one in world.activity(ada) if one.kind == "move")
+    writes = world.bms_writes()
+
+    report = world.worker.undo.activity(first.id)
+
+    assert reasons(report) == ["decided again since"]
+    assert world.bms_writes() == writes
+
+
+def test_who_is_inactive_by_an_undo_is_no_leaver_and_not_in_the_limits_base_r20(
+    world: World,
+) -> None:
+    people = [world.hire(f"u{number}") for number in range(12)]
+    run = world.full_sync()
+    undo_sync(world, run.id)
+    assert world.worker.links.count_active(CONNECTION) == 0
+    for user in people[:8]:
+        world.leave(user)
+    writes = world.bms_writes()
+
+    world.full_sync()
+
+    assert world.worker.holds.list() == []
+    assert world.bms_writes() == writes
+    link = world.link(people[0])
+    assert link is not None
+    assert link.state is LinkState.INACTIVE
+
+    world.join(people[0])
+    world.full_sync()
+
+    assert world.record(people[0]).is_active, "back in scope (R19)"
