@@ -188,7 +188,8 @@ def put_back(
     """Field by field: back to the old value where BMS still holds the new one.
 
     `written` is what the link remembers now, `before` what it remembered when the decision was
-    made, `again` the fields that were decided again since. `added` and `removed` are the e-mail addresses that came and went with it.
+    made, `again` the fields that were decided again since. `added` and `removed` are the e-mail
+    addresses that came and went with it.
     """
     work = _Contact(record, types, written, before)
     for change in changes:

@@ -29,6 +29,9 @@ from shared.sync.employee_planning import Staff
 from shared.sync.work import Work
 
 _FIELDS = {label.lower(): name for name, label in LABELS.items()}
+OTHER_ITEM = (
+    "another item of this person is open on the worklist: type it or dismiss it, then undo again"
+)
 _NOT_SHOWN = "BMS does not show it, so nobody can say whether it is still what was written"
 
 
@@ -102,6 +105,18 @@ class UndoEmployees:
         )
         done = PutBack({}, (), (), shown, tuple(refused), written, active=active)
         return PlannedBack(done, self._item(link, line, fields, written, reason))
+
+    def is_on_worklist(self, planned: PlannedBack) -> bool:
+        """Whether this very item is there; Rejected while another one of this person is."""
+        item = planned.item
+        if item is None:
+            return False
+        known = self.worklist.get(item.connection_id, item.user_id)
+        if known is None:
+            return False
+        if (known.kind, known.reason) == (item.kind, item.reason):
+            return True
+        raise _left_alone(OTHER_ITEM)
 
     def carry_out(self, work: Work, planned: PlannedBack, before_write: Callable[[], None]) -> bool:
         """Do it; True when it is left to a person, on the worklist."""

@@ -70,6 +70,11 @@ class Told:
     marks: bool = False  # the line counts as undone from now on
     told_before: bool = False
 
+    @property
+    def is_news(self) -> bool:
+        """Whether the activity is to tell of it."""
+        return (self.marks or self.kind == "worklist") and not self.told_before
+
 
 @dataclass(slots=True)
 class OfUser:
@@ -156,6 +161,7 @@ class UndoOne:
             return self._other_record(work, user, line, step, reason, before_write)
         if before.record_type is RecordType.EMPLOYEE:
             planned = self.employees.same_record(work, before, line, step.changes, again, reason)
+            told_before = self.employees.is_on_worklist(planned)
             typed = self.employees.carry_out(work, planned, before_write)
             done, notes, by_hand = planned.done, planned.notes, typed
             _refuse_if_nothing(done)
@@ -164,10 +170,12 @@ class UndoOne:
                 user.link = replace(user.link, written=before.written, task=planned.task)
         else:
             done, notes = self._same_record(work, user, line, step, before_write)
-            by_hand = False
+            by_hand = told_before = False
             user.link = link_after(line, before, step, done, reason)
         trace = trace_after(line, before, step, done)
-        return _told(line, step.record_id, done.shown, done.refused, notes, trace, by_hand=by_hand)
+        told = _told(line, step.record_id, done.shown, done.refused, notes, trace, by_hand=by_hand)
+        # Until it is typed, and if the item is dismissed, the line stands as it did.
+        return replace(told, marks=not by_hand, told_before=told_before)
 
     def _same_record(
         self, work: Work, user: OfUser, line: Activity, step: SameRecord, before_write: BeforeWrite
@@ -177,7 +185,7 @@ class UndoOne:
         record = self._contact(work, step.record_id)
         done = self._back(work, user, record, line, step.changes)
         _refuse_if_nothing(done)
-        notes = self.hands(work).jobs.send(step.record_id, done, before_write)
+        done, notes = self.hands(work).jobs.send_back(step.record_id, done, before_write)
         user.shown.append(_as_shown(record, done))
         return done, tuple(notes)
 
@@ -246,7 +254,9 @@ class UndoOne:
             record = self._contact(work, step.back_to)
             self._take_owner(work, user, RecordType.CONTACT, step.back_to)
             done_back = self._back(work, user, record, line, back)
-            notes += self.hands(work).jobs.send(step.back_to, done_back, before_write)
+            jobs = self.hands(work).jobs
+            done_back, told = jobs.send_back(step.back_to, done_back, before_write)
+            notes += told
             user.shown.append(_as_shown(record, done_back))
             shown, by_hand = done_back.shown, False
         done = self._leave(work, user, line, step, notes, before_write)
@@ -280,7 +290,8 @@ class UndoOne:
             notes.append(f"the contact {step.taken} is gone in BMS")
             return nothing
         done = self._back(work, user, record, line, step.changes)
-        notes += self.hands(work).jobs.send(step.taken, done, before_write)
+        done, refused = self.hands(work).jobs.send_back(step.taken, done, before_write)
+        notes += refused
         user.shown.append(_as_shown(record, done))
         told = ", ".join(f"{one.field} {one.old} → {one.new}" for one in done.shown)
         notes.append(f"the contact {step.taken} of the move: {told or 'stays as it is'}")
@@ -306,7 +317,8 @@ def not_undone(line: Activity, reason: object) -> UndoOutcome:
 
 def _ended(user: OfUser, line: Activity) -> Told:
     """All but the end was done by a worker that died: the rest of it, told before."""
-    assert line.trace is not None and line.record_id is not None, "a saved undo had a step"
+    assert line.trace is not None, "a saved undo had a step"
+    assert line.record_id is not None, "a saved undo had a record"
     taken = (line.trace.record_type, line.record_id)
     user.released.append(taken)
     user.look_again = (user.link.old_record_type, user.link.old_record_id) == taken

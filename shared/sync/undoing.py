@@ -35,10 +35,11 @@ from shared.ports import (
     Owner,
     Owners,
     Queues,
+    UndoOutcome,
     UndoOutcomes,
 )
 from shared.sync import troubles
-from shared.sync.acting import BMS_DOWN
+from shared.sync.acting import BMS_DOWN, long_wait
 from shared.sync.claims import guard, take_claims
 from shared.sync.contact_jobs import UNFINISHED
 from shared.sync.finding import FindRecords
@@ -74,6 +75,7 @@ class Undoing:
             if line.user_id in by_user and line.undone_by != work.delta.sync:
                 by_user[line.user_id].append(line)
         work.links = self.links.get_many(work.connection.id, list(by_user))
+        self._refuse_at_once(work, by_user)
         free = [user for user, lines in by_user.items() if lines and self._is_free(work, user)]
         self._fingerprints(work, free)
         free = [user for user in free if user not in work.later]
@@ -82,7 +84,26 @@ class Undoing:
             if start and self.now() > work.until:
                 work.rest.extend(free[start:])
                 return
+            limit = long_wait(work)
+            if limit is not None:
+                # Claims for what cannot be sent would be taken and given back in vain.
+                work.later.update(dict.fromkeys(free[start:], limit))
+                return
             self._chunk(work, {user: by_user[user] for user in some})
+
+    def _refuse_at_once(self, work: Work, by_user: dict[UserId, list[Activity]]) -> None:
+        """Whose lines all wrote nothing, or stand otherwise for good, is claimed by nobody."""
+        outcomes: list[UndoOutcome] = []
+        for user, lines in by_user.items():
+            link = work.links.get(user)
+            if link is not None and any(is_back(line, link) for line in lines):
+                continue
+            steps = [(line, undo_step(line, link)) for line in lines]
+            if all(isinstance(step, str) for _, step in steps):
+                outcomes += [not_undone(line, step) for line, step in steps]
+                lines.clear()
+        if outcomes:
+            self.outcomes.put(_run(work), outcomes)
 
     def _is_free(self, work: Work, user: UserId) -> bool:
         link, now = work.links.get(user), self.now()
@@ -100,7 +121,11 @@ class Undoing:
             for user in users
             if (link := work.links.get(user)) is not None and link.fingerprint == UNFINISHED
         ]
-        looks = work.directory.look(unfinished, (), direct=False) if unfinished else {}
+        try:
+            looks = work.directory.look(unfinished, (), direct=False) if unfinished else {}
+        except SyncError as error:  # nobody else needs Entra
+            work.later.update(dict.fromkeys(unfinished, error))
+            return
         for user, look in looks.items():
             if isinstance(look, SyncError):
                 work.later[user] = look
@@ -111,10 +136,6 @@ class Undoing:
     # --- some users at a time --------------------------------------------------------------------
 
     def _chunk(self, work: Work, lines: dict[UserId, list[Activity]]) -> None:
-        for user, of_user in lines.items():
-            if user not in work.links:
-                told = [Told(not_undone(line, undo_step(line, None))) for line in of_user]
-                self.outcomes.put(_run(work), [one.outcome for one in told])
         taken_at = self.now()
         wanted = [(work.links[user], False) for user in lines if user in work.links]
         claimed = take_claims(self.links, work, wanted, taken_at)
@@ -184,7 +205,7 @@ class Undoing:
     def _tell(self, work: Work, user: OfUser, told: Told) -> None:
         """One line of the activity for what went back, even if a worker that died did it."""
         outcome = told.outcome
-        if not told.marks or told.told_before:
+        if not told.is_news:
             return
         work.tell(
             user.link.user_id,

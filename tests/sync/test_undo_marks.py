@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.core.model import AccountId, EntraUser, HoldMark, LinkState, RecordType, SyncRun
+from shared.errors import Rejected
 from tests.builders import CONNECTION
 from tests.sync.test_drift import found
 from tests.sync.test_undo import reasons, settled, undo, undo_sync
@@ -230,3 +231,30 @@ def test_who_is_inactive_by_an_undo_is_no_leaver_and_not_in_the_limits_base_r20(
     world.full_sync()
 
     assert world.record(people[0]).is_active, "back in scope (R19)"
+
+
+def test_an_address_that_bms_does_not_let_go_is_not_told_as_removed(world: World) -> None:
+    world.bms.add_contact(
+        world.contoso.id, "Ada", "Lind", ["old@contoso.example", "alias@contoso.example"]
+    )
+    ada = world.hire("ada", proxy_addresses=("smtp:alias@contoso.example",))
+    world.sync(ada)
+    calls: list[str] = []
+
+    def refuse(call: str, at: str) -> None:
+        if (call, at) == ("bms.change_emails", "before"):
+            calls.append(call)
+            if len(calls) == 2:  # the first makes the old one the default
+                raise Rejected("BMS refused it.", "")
+
+    world.worker.tap = refuse
+
+    undo(world, ada, "merge")
+
+    line = world.activity(ada)[-1]
+    assert line.trace is not None
+    assert line.trace.removed == ()
+    assert any("it stays" in note for note in line.notes)
+    entries = world.worker.index.get_many(["ada@contoso.example"])
+    known = [one.id for entry in entries.values() for one in entry.known]
+    assert known == [world.record(ada).id]
