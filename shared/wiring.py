@@ -281,6 +281,7 @@ def build(settings: Settings) -> App:
         itglue=glue_queue,
         one=UndoOne(
             owners,
+            activity,
             UndoEmployees(
                 employee_acting,
                 owners,

@@ -16,6 +16,7 @@ from typing import Any
 
 from shared.adapters.store_connections import stamp, when
 from shared.adapters.tables import Entity, Storage, Write
+from shared.core.fields import INACTIVE
 from shared.core.model import (
     AccountId,
     Claim,
@@ -55,6 +56,7 @@ _DIGEST = (
     "inConflict",
     "refused",
 )
+_ACTIVE = "PartitionKey eq @p and state eq 'active'"
 
 
 class TableLinks:
@@ -111,12 +113,16 @@ class TableLinks:
         return [link_of(entity) for entity in found]
 
     def count_active(self, connection_id: ConnectionId) -> int:
-        found = self._table.query(
-            "PartitionKey eq @p and state eq 'active'",
-            parameters={"p": connection_id},
-            select=["RowKey"],
+        linked, undone = (
+            sum(
+                1
+                for _ in self._table.query(
+                    query, parameters={"p": connection_id}, select=["RowKey"]
+                )
+            )
+            for query in (_ACTIVE, f"{_ACTIVE} and inactive eq true")
         )
-        return sum(1 for _ in found)
+        return linked - undone
 
     def page(
         self,
@@ -214,6 +220,8 @@ def link_entity(link: Link) -> Entity:
         "refused": link.refused,
         "updatedAt": stamp(link.updated_at),
     }
+    if link.written.get(INACTIVE) == "no":
+        entity["inactive"] = True  # by a person's undo, though the user is in scope
     if link.claim:
         entity["claim"] = json.dumps(
             {

@@ -22,6 +22,10 @@ class TableUndoOutcomes:
     def put(self, run: SyncId, outcomes: Sequence[UndoOutcome]) -> None:
         self._table.write_all([Write(_entity(run, one), etag="") for one in outcomes])
 
+    def get_many(self, run: SyncId, activity_ids: Sequence[str]) -> Sequence[UndoOutcome]:
+        rows = [self._table.get(run, _FIRST + one) for one in activity_ids]
+        return [_outcome(entity) for entity in rows if entity]
+
     def list(
         self, run: SyncId, *, limit: int, cursor: str | None = None
     ) -> tuple[Sequence[UndoOutcome], str | None]:

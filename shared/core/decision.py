@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from shared.core.fields import WantedContact
+from shared.core.fields import INACTIVE, WantedContact
 from shared.core.model import AccountId, Link, LinkState, LocationId, MappingRule, RecordId
 from shared.core.rules import Placement
 
@@ -199,7 +199,16 @@ def _leaving(link: Link, reason: str, on_leave: str) -> Step:
         return FinishMove(reason)
     if on_leave == "keep":
         return Remember(LinkState.KEPT, "keep", f"{reason}; the record is kept as the rules say")
+    if (is_out := inactive_already(link, reason)) is not None:
+        return is_out
     return TakeOut(link.record_id, reason)
+
+
+def inactive_already(link: Link, reason: str) -> Remember | None:
+    """What a leaver comes to whose record a person's undo has made inactive."""
+    if link.written.get(INACTIVE) != "no" or link.old_record_id is not None:
+        return None
+    return Remember(LinkState.INACTIVE, "note", f"{reason}; the record is inactive already")
 
 
 def _linked(

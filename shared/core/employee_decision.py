@@ -21,6 +21,7 @@ from shared.core.decision import (
     TakeOut,
     Wait,
     first_step,
+    inactive_already,
     never_ours,
     waits,
     without_name_or_address,
@@ -187,6 +188,8 @@ def _leaves(link: Link, record_id: RecordId, reason: str, on_leave: str, by_api:
         return Remember(LinkState.KEPT, "keep", f"{reason}; the record is kept as the rules say")
     if kind_of(link.task) is ItemKind.DEACTIVATE and not by_api:
         return Nothing(ON_WORKLIST)
+    if not link.task and (is_out := inactive_already(link, reason)) is not None:
+        return is_out
     return TakeOutEmployee(record_id, reason)
 
 

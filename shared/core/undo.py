@@ -8,7 +8,7 @@ person took back, as it leaves alone a local edit (R12), until the person change
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.core.fields import INACTIVE, SHOWN
@@ -44,6 +44,7 @@ TO_BE_TYPED = "stands on the worklist now: a person types it into BMS"
 EDITED = "edited in BMS since"
 AGAIN = "decided again since"
 
+RECORD = "record"
 _NAMES = {label: name for name, label in SHOWN.items()}
 _TEXTS = {"FirstName": "first_name", "LastName": "last_name", "JobTitle": "job_title"}
 _PHONES = ("work phone", "mobile phone")
@@ -123,6 +124,32 @@ def undo_step(line: Activity, link: Link | None) -> UndoStep | str:
     )
 
 
+def is_back(line: Activity, link: Link) -> bool:
+    """Whether the user has the record again that this line took him from."""
+    if line.trace is None or line.record_id is None:
+        return False
+    before, of = line.trace.before, (link.record_type, link.record_id)
+    moved = (before.record_type, before.record_id) != (line.trace.record_type, line.record_id)
+    return moved and of == (before.record_type, before.record_id)
+
+
+def written_again(line: Activity, later: Iterable[Activity]) -> frozenset[str]:
+    """The fields of this line's record that a later decision wrote, and nobody took back.
+
+    The value alone does not tell: it may be the same again. A move is told as the field "record".
+    """
+    found: set[str] = set()
+    for one in later:
+        if one.trace is None or one.undone_by or one.kind == "undo" or one.at <= line.at:
+            continue
+        was = (one.trace.before.record_type, one.trace.before.record_id)
+        if was != (one.trace.record_type, one.record_id) and was[1] is not None:
+            found.add(RECORD)
+        if one.record_id == line.record_id:
+            found.update(change.field for change in one.changes)
+    return frozenset(found)
+
+
 def _without_trace(line: Activity) -> str:
     if line.kind == "worklist":
         return ON_WORKLIST
@@ -139,32 +166,54 @@ def _was_active(link: Link) -> bool:
 # --- one contact ------------------------------------------------------------------------------
 
 
+def remember(written: dict[str, str], before: Mapping[str, str], name: str, value: str) -> None:
+    """The value is the app's again only where it was before: else somebody typed it (R13)."""
+    if value and before.get(name) == value:
+        written[name] = value
+    else:
+        written.pop(name, None)
+
+
 def put_back(
     record: Contact,
     changes: Sequence[FieldChange],
     *,
     types: ContactTypes,
     written: Mapping[str, str],
+    before: Mapping[str, str],
+    again: Collection[str] = (),
     added: Sequence[str] = (),
     removed: Sequence[str] = (),
 ) -> PutBack:
     """Field by field: back to the old value where BMS still holds the new one.
 
-    `added` and `removed` are the e-mail addresses that came and went with the decision.
+    `written` is what the link remembers now, `before` what it remembered when the decision was
+    made, `again` the fields that were decided again since. `added` and `removed` are the e-mail
+    addresses that came and went with it.
     """
-    work = _Contact(record, types, written)
+    work = _Contact(record, types, written, before)
     for change in changes:
-        work.take_back(change, added, removed)
+        if change.field in again:
+            work.refuse(change, AGAIN)
+        else:
+            work.take_back(change, added, removed)
     return work.result()
 
 
 class _Contact:
     """One contact while its changes are taken back."""
 
-    def __init__(self, record: Contact, types: ContactTypes, written: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        record: Contact,
+        types: ContactTypes,
+        written: Mapping[str, str],
+        before: Mapping[str, str],
+    ) -> None:
         self._record = record
         self._types = types
-        self._before = written
+        self._known = written
+        self._before = before
         self._written = dict(written)
         self._fields: dict[str, object] = {}
         self._emails: tuple[EntryStep, ...] = ()
@@ -201,14 +250,15 @@ class _Contact:
         elif change.field in _PHONES:
             self._phone(name, change)
         else:
-            self._refuse(change, "this field cannot be put back")
+            self.refuse(change, "this field cannot be put back")
 
-    def _refuse(self, change: FieldChange, why: str) -> None:
+    def refuse(self, change: FieldChange, why: str) -> None:
+        """Leave one field as it is."""
         self._refused.append(f"{change.field}: {why}")
 
     def _changed(self, change: FieldChange, name: str, present: str) -> None:
-        ours = bool(present) and self._before.get(name) == present
-        self._refuse(change, AGAIN if ours else EDITED)
+        ours = bool(present) and self._known.get(name) == present
+        self.refuse(change, AGAIN if ours else EDITED)
 
     def _text(self, name: str, change: FieldChange) -> None:
         present = str(getattr(self._record, _TEXTS[name])).strip()
@@ -217,11 +267,11 @@ class _Contact:
             return
         if present != change.old:
             if not change.old and name != "JobTitle":
-                self._refuse(change, "it was empty before, and BMS takes no empty one")
+                self.refuse(change, "it was empty before, and BMS takes no empty one")
                 return
             self._fields[name] = change.old or None
             self._shown.append(FieldChange(change.field, present, change.old))
-        self._written[name] = change.old
+        remember(self._written, self._before, name, change.old)
 
     def _email(self, change: FieldChange, added: Sequence[str], removed: Sequence[str]) -> None:
         emails = self._record.emails
@@ -236,7 +286,7 @@ class _Contact:
                 steps.append(EntryStep("add", change.old, type_id=default.type_id, is_default=True))
             else:
                 why = "there was no default before" if not change.old else "its former one is gone"
-                self._refuse(change, why)
+                self.refuse(change, why)
                 return
             self._shown.append(FieldChange(change.field, present, change.old))
         elif key(present) != key(change.old):
@@ -246,13 +296,13 @@ class _Contact:
             if key(entry.address) == key(change.new) and change.new in added:
                 steps.append(EntryStep("remove", entry.address, type_id=entry.type_id, must=False))
         self._emails = tuple(steps)
-        self._written["Email"] = change.old
+        remember(self._written, self._before, "Email", change.old)
 
     def _phone(self, name: str, change: FieldChange) -> None:
         work = name == "WorkPhone"
         type_id = self._types.work_phone if work else self._types.mobile_phone
         if type_id is None:
-            self._refuse(change, "its phone type is not known")
+            self.refuse(change, "its phone type is not known")
             return
         held = [one.number.strip() for one in self._record.phones if one.type_id == type_id]
         is_new = change.new.strip() in held if change.new else not held
@@ -262,10 +312,7 @@ class _Contact:
         elif not is_old:
             self._changed(change, name, held[0] if held else "")
             return
-        if change.old:
-            self._written[name] = change.old
-        else:
-            self._written.pop(name, None)
+        remember(self._written, self._before, name, change.old)
 
     def _state(self, change: FieldChange) -> None:
         active = change.old == "yes"
@@ -284,9 +331,9 @@ class _Contact:
         if present == change.old:
             return
         if present != change.new:
-            self._refuse(change, EDITED)
+            self.refuse(change, EDITED)
         elif not change.old:
-            self._refuse(change, "it had none before, and BMS takes no empty one")
+            self.refuse(change, "it had none before, and BMS takes no empty one")
         else:
             self._fields["LocationId"] = int(change.old)
             self._shown.append(FieldChange(change.field, present, change.old))

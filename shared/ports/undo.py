@@ -28,6 +28,9 @@ class UndoOutcomes(Protocol):
     def put(self, run: SyncId, outcomes: Sequence[UndoOutcome]) -> None:
         """The first word on a line stays, so that a repeated message tells nothing else."""
 
+    def get_many(self, run: SyncId, activity_ids: Sequence[str]) -> Sequence[UndoOutcome]:
+        """Those of these lines of which something is told, in any order."""
+
     def list(
         self, run: SyncId, *, limit: int, cursor: str | None = None
     ) -> tuple[Sequence[UndoOutcome], str | None]:

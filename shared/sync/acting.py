@@ -122,7 +122,7 @@ class Acting:
             if start and self.now() > work.until:
                 work.rest.extend(left)
                 return
-            limit = _long_wait(work)
+            limit = long_wait(work)
             if limit is not None:
                 # Claims and locks for what cannot be sent would be taken and given back in vain.
                 work.later.update(dict.fromkeys(left, limit))
@@ -130,7 +130,7 @@ class Acting:
             chunk = jobs[start : start + pace.size]
             began = self.now()
             self._chunk(work, chunk)
-            if _long_wait(work) is None:
+            if long_wait(work) is None:
                 pace.took(len(chunk), self.now() - began)
             else:
                 pace.size = _FEWEST
@@ -409,7 +409,7 @@ class Acting:
         work.failed[user] = error
 
 
-def _long_wait(work: Work) -> Limited | None:
+def long_wait(work: Work) -> Limited | None:
     """The limit that this message has run into, where it is not over in a moment (R25)."""
     for error in work.later.values():
         if isinstance(error, Limited) and (error.after is None or error.after > _A_MOMENT):

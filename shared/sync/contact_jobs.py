@@ -361,10 +361,28 @@ class ContactJobs:
             raise RecordGone(record_id)
         return record
 
+    def send_back(
+        self, record_id: RecordId, changes: PutBack, before_write: BeforeWrite
+    ) -> tuple[PutBack, list[str]]:
+        """Write what goes back; answers what of it BMS took, with notes on what it refused."""
+        kept: set[str] = set()
+        notes = self.send(record_id, changes, before_write, kept)
+        emails = tuple(
+            step for step in changes.emails if step.operation != "remove" or step.value not in kept
+        )
+        return replace(changes, emails=emails), notes
+
     def send(
-        self, record_id: RecordId, changes: ContactChanges | PutBack, before_write: BeforeWrite
+        self,
+        record_id: RecordId,
+        changes: ContactChanges | PutBack,
+        before_write: BeforeWrite,
+        kept: set[str] | None = None,
     ) -> list[str]:
-        """Write what differs; answers notes on what BMS refused and what may stay."""
+        """Write what differs; answers notes on what BMS refused and what may stay.
+
+        `kept` collects the e-mail addresses that BMS did not let go.
+        """
         notes = list(changes.notes)
         if changes.nothing:
             return notes
@@ -378,6 +396,8 @@ class ContactJobs:
                 if step.must:
                     raise
                 notes.append("BMS refused to remove the added e-mail address: it stays")
+                if kept is not None:
+                    kept.add(step.value)
         for step in changes.phones:
             before_write()
             try:

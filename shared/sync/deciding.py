@@ -9,9 +9,10 @@ it (rehearsing).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any, cast
 
 from shared.core import trouble_texts
 from shared.core.decision import (
@@ -43,6 +44,7 @@ from shared.ports import (
     Conflicts,
     Connections,
     Directories,
+    Directory,
     Links,
     Look,
     Now,
@@ -72,6 +74,16 @@ _FRESH_SLICE = timedelta(seconds=60)
 _BULK_SLICE = timedelta(seconds=20)  # a bulk message ends soon and hands its rest on
 
 
+class OpenedLate:
+    """A directory that is opened when it is first asked."""
+
+    def __init__(self, open_it: Callable[[], Directory]) -> None:
+        self._open_it = open_it
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._open_it(), name)
+
+
 @dataclass(frozen=True)
 class Deciding:
     """Decides and acts."""
@@ -98,11 +110,17 @@ class Deciding:
             delta=delta,
             queue=queue,
             rules=self.rules.live(connection.id, connection.live_rules),
-            directory=self.directories.open(connection),
+            directory=self._directory(connection, delta),
             until=self.now() + (_FRESH_SLICE if queue == FRESH else _BULK_SLICE),
             now=self.now,
             began=self.now(),
         )
+
+    def _directory(self, connection: Connection, delta: UserDelta) -> Directory:
+        """Opened at once, but for an undo, which hardly ever asks Entra."""
+        if delta.lines:
+            return cast("Directory", OpenedLate(lambda: self.directories.open(connection)))
+        return self.directories.open(connection)
 
     def run(self, work: Work) -> None:
         """Do it; what could not be done is in the work. Raises for trouble with the whole."""

@@ -39,6 +39,7 @@ from shared.sync import troubles
 from shared.sync.connections import existing
 
 LIFE = timedelta(days=7)
+UNDOS = "undo"  # begins the last part of the id of a list of those whom undos keep
 _TRIES = 6
 _UNDECIDED = frozenset({"waiting", "refused", "expired"})
 
@@ -105,15 +106,18 @@ class Holding:
         self._show(connection_id, dict.fromkeys(users, HoldMark.APPROVED.value))
 
     def kept(self, connection_id: ConnectionId, people: Sequence[HeldUser]) -> Hold:
-        """List those whom a person's undo keeps, so that they can be decided again (R20)."""
-        for _ in range(_TRIES):
-            now = self.now()
-            number = 1 + max(map(_number, self.holds.list(connection_id=connection_id)), default=0)
-            hold = Hold(f"{connection_id}-{number}", connection_id, now, now + LIFE, "decided")
-            if self.holds.add(hold):
-                self.holds.put_people(hold, people)
-                return hold
-        raise TryLater("Holds of this connection are being raised by others just now.")
+        """List those whom a person's undo keeps, so that they can be decided again (R20).
+
+        One list a day and connection, so that a message that comes twice adds nothing, and many
+        single undos make one list.
+        """
+        now = self.now()
+        hold = Hold(
+            f"{connection_id}-{UNDOS}{now:%Y%m%d}", connection_id, now, now + LIFE, "decided"
+        )
+        self.holds.add(hold)
+        self.holds.put_people(hold, people)
+        return hold
 
     # --- a person decides ----------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ any other: it closes by itself when BMS shows the change, and a change in Entra 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.core.employee_fields import ACTIVE, LABELS, NO, YES, ToWrite, same, shown_values
@@ -19,7 +19,7 @@ from shared.core.model import (
     RecordId,
     RecordType,
 )
-from shared.core.undo import AGAIN, EDITED, GONE, PASSED_ON, PutBack
+from shared.core.undo import AGAIN, EDITED, GONE, PASSED_ON, PutBack, remember
 from shared.core.worklist import Item, ItemKind, is_shown
 from shared.errors import Rejected
 from shared.ports import EmployeeDefaultsStore, Now, Owner, Owners, RouteMissing, Worklist
@@ -29,6 +29,9 @@ from shared.sync.employee_planning import Staff
 from shared.sync.work import Work
 
 _FIELDS = {label.lower(): name for name, label in LABELS.items()}
+OTHER_ITEM = (
+    "another item of this person is open on the worklist: type it or dismiss it, then undo again"
+)
 _NOT_SHOWN = "BMS does not show it, so nobody can say whether it is still what was written"
 
 
@@ -64,18 +67,26 @@ class UndoEmployees:
         link: Link,
         line: Activity,
         changes: Sequence[FieldChange],
+        again: Collection[str],
         reason: str,
     ) -> PlannedBack:
-        """Compare with BMS and plan; Rejected says why this employee is left as he is."""
+        """Compare with BMS and plan; `again` was decided since, so it stays.
+
+        Rejected says why this employee is left as he is.
+        """
         assert link.record_id is not None, "an undo names the record that it is about"
         staff = self.acting.staff(work, work.began)
         employee = self._employee(work, link, staff)
         fields: list[ToWrite] = []
         refused: list[str] = []
         written = {**link.written}
+        before = line.trace.before.written if line.trace is not None else {}
         active: bool | None = None
         titles = self._titles(work, changes)
         for change in changes:
+            if change.field in again:
+                refused.append(f"{change.field}: {AGAIN}")
+                continue
             one = self._field(employee, change, titles, link.written)
             if isinstance(one, str):
                 refused.append(f"{change.field}: {one}")
@@ -83,7 +94,7 @@ class UndoEmployees:
             if one.field == ACTIVE:
                 active = one.value == YES
             else:
-                written[one.field] = one.value
+                remember(written, before, one.field, one.value)
             if not same(one.field, shown_values(employee)[one.field], one):
                 fields.append(one)
         if active is not None:
@@ -94,6 +105,18 @@ class UndoEmployees:
         )
         done = PutBack({}, (), (), shown, tuple(refused), written, active=active)
         return PlannedBack(done, self._item(link, line, fields, written, reason))
+
+    def is_on_worklist(self, planned: PlannedBack) -> bool:
+        """Whether this very item is there; Rejected while another one of this person is."""
+        item = planned.item
+        if item is None:
+            return False
+        known = self.worklist.get(item.connection_id, item.user_id)
+        if known is None:
+            return False
+        if (known.kind, known.reason) == (item.kind, item.reason):
+            return True
+        raise _left_alone(OTHER_ITEM)
 
     def carry_out(self, work: Work, planned: PlannedBack, before_write: Callable[[], None]) -> bool:
         """Do it; True when it is left to a person, on the worklist."""

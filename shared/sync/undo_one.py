@@ -6,7 +6,7 @@ which has to be so before the record is written (R9), and what a person is to ty
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.core.matching import key
@@ -22,21 +22,27 @@ from shared.core.model import (
     UserId,
 )
 from shared.core.undo import (
+    AGAIN,
     GONE,
+    OTHER_RECORD,
     PASSED_ON,
+    RECORD,
     TO_BE_TYPED,
     UNDONE,
     OtherRecord,
     PutBack,
     SameRecord,
     back_changes,
+    is_back,
     link_after,
     put_back,
     trace_after,
     undo_step,
+    written_again,
 )
 from shared.errors import DecideAgain, Rejected, SyncError
 from shared.ports import (
+    ActivityLog,
     Owner,
     Owners,
     UndoOutcome,
@@ -46,7 +52,7 @@ from shared.sync.contact_jobs import BeforeWrite
 from shared.sync.undo_employees import UndoEmployees
 from shared.sync.work import Work
 
-_CHUNK = 24
+_MOST_LINES = 500
 
 
 class _Refused(Exception):
@@ -62,6 +68,12 @@ class Told:
     trace: Trace | None = None
     notes: tuple[str, ...] = ()
     marks: bool = False  # the line counts as undone from now on
+    told_before: bool = False
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the activity is to tell of it."""
+        return (self.marks or self.kind == "worklist") and not self.told_before
 
 
 @dataclass(slots=True)
@@ -75,10 +87,17 @@ class OfUser:
     released: list[tuple[RecordType, RecordId]] = field(default_factory=list)
     shown: list[tuple[Contact, tuple[str, ...]]] = field(default_factory=list)
     look_again: bool = False
+    saved: Mapping[str, UndoOutcome] = field(default_factory=dict)  # by a worker that died then
     error: SyncError | None = None
+    later: Sequence[Activity] = ()  # what was told of him since the oldest of the lines
 
     def __post_init__(self) -> None:
         self.link = self.claimed
+
+    def written_again(self, line: Activity) -> frozenset[str]:
+        """What was decided again since this line, but for what goes back with it."""
+        back = {told.outcome.activity_id for told in self.told if told.marks}
+        return written_again(line, [one for one in self.later if one.id not in back])
 
 
 @dataclass(frozen=True)
@@ -86,6 +105,7 @@ class UndoOne:
     """Does it, by the hands of one lane."""
 
     owners: Owners
+    log: ActivityLog
     employees: UndoEmployees
     fresh: Hands
     bulk: Hands
@@ -96,6 +116,11 @@ class UndoOne:
 
     def undo(self, work: Work, user: OfUser, before_write: BeforeWrite) -> None:
         """Take back this user's lines, newest first, until something passing is in the way."""
+        try:
+            user.later = self._written_since(user)
+        except SyncError as error:
+            user.error = error
+            return
         for line in user.lines:
             try:
                 user.told.append(self._undo_line(work, user, line, before_write))
@@ -109,18 +134,34 @@ class UndoOne:
                 user.error = error
                 return
 
+    def _written_since(self, user: OfUser) -> Sequence[Activity]:
+        """His lines since the oldest of these, if the link tells that there are any."""
+        link, since = user.claimed, min(line.at for line in user.lines)
+        if link.updated_at is None or link.updated_at <= since:
+            return ()
+        found, _ = self.log.list(
+            connection_id=link.connection_id, user_id=link.user_id, since=since, limit=_MOST_LINES
+        )
+        return found
+
     def _undo_line(
         self, work: Work, user: OfUser, line: Activity, before_write: BeforeWrite
     ) -> Told:
         step = undo_step(line, user.link)
+        if step == OTHER_RECORD and line.id in user.saved and is_back(line, user.link):
+            return _ended(user, line)
         if isinstance(step, str):
             raise _Refused(step)
+        again = user.written_again(line)
+        if isinstance(step, OtherRecord) and RECORD in again:
+            raise _Refused(AGAIN)
         before = user.link
         reason = f"{UNDONE}: {line.kind} of {line.at:%Y-%m-%d %H:%M} UTC"
         if isinstance(step, OtherRecord):
             return self._other_record(work, user, line, step, reason, before_write)
         if before.record_type is RecordType.EMPLOYEE:
-            planned = self.employees.same_record(work, before, line, step.changes, reason)
+            planned = self.employees.same_record(work, before, line, step.changes, again, reason)
+            told_before = self.employees.is_on_worklist(planned)
             typed = self.employees.carry_out(work, planned, before_write)
             done, notes, by_hand = planned.done, planned.notes, typed
             _refuse_if_nothing(done)
@@ -129,10 +170,12 @@ class UndoOne:
                 user.link = replace(user.link, written=before.written, task=planned.task)
         else:
             done, notes = self._same_record(work, user, line, step, before_write)
-            by_hand = False
+            by_hand = told_before = False
             user.link = link_after(line, before, step, done, reason)
         trace = trace_after(line, before, step, done)
-        return _told(line, step.record_id, done.shown, done.refused, notes, trace, by_hand=by_hand)
+        told = _told(line, step.record_id, done.shown, done.refused, notes, trace, by_hand=by_hand)
+        # Until it is typed, and if the item is dismissed, the line stands as it did.
+        return replace(told, marks=not by_hand, told_before=told_before)
 
     def _same_record(
         self, work: Work, user: OfUser, line: Activity, step: SameRecord, before_write: BeforeWrite
@@ -140,26 +183,28 @@ class UndoOne:
         if user.link.state is not LinkState.ACTIVE:
             self._take_owner(work, user, RecordType.CONTACT, step.record_id)
         record = self._contact(work, step.record_id)
-        done = self._back(work, record, line, step.changes, user.link)
+        done = self._back(work, user, record, line, step.changes)
         _refuse_if_nothing(done)
-        notes = self.hands(work).jobs.send(step.record_id, done, before_write)
+        done, notes = self.hands(work).jobs.send_back(step.record_id, done, before_write)
         user.shown.append(_as_shown(record, done))
         return done, tuple(notes)
 
     def _back(
         self,
         work: Work,
+        user: OfUser,
         record: Contact,
         line: Activity,
         changes: Sequence[FieldChange],
-        link: Link,
     ) -> PutBack:
         trace = line.trace
         return put_back(
             record,
             changes,
             types=self.hands(work).jobs.bms.contact_types(),
-            written=link.written,
+            written=user.link.written,
+            again=user.written_again(line) if record.id == line.record_id else (),
+            before=trace.before.written if trace is not None else {},
             added=trace.added if trace is not None else (),
             removed=trace.removed if trace is not None else (),
         )
@@ -201,15 +246,17 @@ class UndoOne:
             self._take_owner(work, user, RecordType.EMPLOYEE, step.back_to)
             assert line.trace is not None, "only a line with a trace has a step"
             old = replace(line.trace.before, claim=None)
-            planned = self.employees.same_record(work, old, line, back, reason)
+            planned = self.employees.same_record(work, old, line, back, frozenset(), reason)
             by_hand = self.employees.carry_out(work, planned, before_write)
             task = planned.task if by_hand else ""
             shown = planned.done.shown
         else:
             record = self._contact(work, step.back_to)
             self._take_owner(work, user, RecordType.CONTACT, step.back_to)
-            done_back = self._back(work, record, line, back, before)
-            notes += self.hands(work).jobs.send(step.back_to, done_back, before_write)
+            done_back = self._back(work, user, record, line, back)
+            jobs = self.hands(work).jobs
+            done_back, told = jobs.send_back(step.back_to, done_back, before_write)
+            notes += told
             user.shown.append(_as_shown(record, done_back))
             shown, by_hand = done_back.shown, False
         done = self._leave(work, user, line, step, notes, before_write)
@@ -242,8 +289,9 @@ class UndoOne:
         if record is None:
             notes.append(f"the contact {step.taken} is gone in BMS")
             return nothing
-        done = self._back(work, record, line, step.changes, user.link)
-        notes += self.hands(work).jobs.send(step.taken, done, before_write)
+        done = self._back(work, user, record, line, step.changes)
+        done, refused = self.hands(work).jobs.send_back(step.taken, done, before_write)
+        notes += refused
         user.shown.append(_as_shown(record, done))
         told = ", ".join(f"{one.field} {one.old} → {one.new}" for one in done.shown)
         notes.append(f"the contact {step.taken} of the move: {told or 'stays as it is'}")
@@ -265,6 +313,16 @@ def not_undone(line: Activity, reason: object) -> UndoOutcome:
         False,
         reason=str(reason),
     )
+
+
+def _ended(user: OfUser, line: Activity) -> Told:
+    """All but the end was done by a worker that died: the rest of it, told before."""
+    assert line.trace is not None, "a saved undo had a step"
+    assert line.record_id is not None, "a saved undo had a record"
+    taken = (line.trace.record_type, line.record_id)
+    user.released.append(taken)
+    user.look_again = (user.link.old_record_type, user.link.old_record_id) == taken
+    return Told(user.saved[line.id], marks=True, told_before=True)
 
 
 def _told(

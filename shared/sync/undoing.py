@@ -2,8 +2,8 @@
 
 A message names lines of the activity. A user's lines go back newest first, each from what BMS holds
 at that moment, so that a message that comes twice finds everything done. Written in this order:
-BMS, activity, IT Glue's queue, outcome, link, the mark on the line; a worker that dies in between
-is followed by one that finds the fields back already.
+BMS, activity, IT Glue's queue, outcome, the list of who is kept, link, the mark on the line; a
+worker that dies in between is followed by one that finds the fields back already, or the move.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ from shared.core.model import (
     SyncId,
     UserId,
 )
-from shared.core.undo import (
-    undo_step,
-)
+from shared.core.undo import is_back, undo_step
 from shared.errors import SyncError, TryLater
 from shared.ports import (
     FRESH,
@@ -37,10 +35,11 @@ from shared.ports import (
     Owner,
     Owners,
     Queues,
+    UndoOutcome,
     UndoOutcomes,
 )
 from shared.sync import troubles
-from shared.sync.acting import BMS_DOWN
+from shared.sync.acting import BMS_DOWN, long_wait
 from shared.sync.claims import guard, take_claims
 from shared.sync.contact_jobs import UNFINISHED
 from shared.sync.finding import FindRecords
@@ -76,6 +75,7 @@ class Undoing:
             if line.user_id in by_user and line.undone_by != work.delta.sync:
                 by_user[line.user_id].append(line)
         work.links = self.links.get_many(work.connection.id, list(by_user))
+        self._refuse_at_once(work, by_user)
         free = [user for user, lines in by_user.items() if lines and self._is_free(work, user)]
         self._fingerprints(work, free)
         free = [user for user in free if user not in work.later]
@@ -84,7 +84,26 @@ class Undoing:
             if start and self.now() > work.until:
                 work.rest.extend(free[start:])
                 return
+            limit = long_wait(work)
+            if limit is not None:
+                # Claims for what cannot be sent would be taken and given back in vain.
+                work.later.update(dict.fromkeys(free[start:], limit))
+                return
             self._chunk(work, {user: by_user[user] for user in some})
+
+    def _refuse_at_once(self, work: Work, by_user: dict[UserId, list[Activity]]) -> None:
+        """Whose lines all wrote nothing, or stand otherwise for good, is claimed by nobody."""
+        outcomes: list[UndoOutcome] = []
+        for user, lines in by_user.items():
+            link = work.links.get(user)
+            if link is not None and any(is_back(line, link) for line in lines):
+                continue
+            steps = [(line, undo_step(line, link)) for line in lines]
+            if all(isinstance(step, str) for _, step in steps):
+                outcomes += [not_undone(line, step) for line, step in steps]
+                lines.clear()
+        if outcomes:
+            self.outcomes.put(_run(work), outcomes)
 
     def _is_free(self, work: Work, user: UserId) -> bool:
         link, now = work.links.get(user), self.now()
@@ -102,7 +121,11 @@ class Undoing:
             for user in users
             if (link := work.links.get(user)) is not None and link.fingerprint == UNFINISHED
         ]
-        looks = work.directory.look(unfinished, (), direct=False) if unfinished else {}
+        try:
+            looks = work.directory.look(unfinished, (), direct=False) if unfinished else {}
+        except SyncError as error:  # nobody else needs Entra
+            work.later.update(dict.fromkeys(unfinished, error))
+            return
         for user, look in looks.items():
             if isinstance(look, SyncError):
                 work.later[user] = look
@@ -113,14 +136,11 @@ class Undoing:
     # --- some users at a time --------------------------------------------------------------------
 
     def _chunk(self, work: Work, lines: dict[UserId, list[Activity]]) -> None:
-        for user, of_user in lines.items():
-            if user not in work.links:
-                told = [Told(not_undone(line, undo_step(line, None))) for line in of_user]
-                self.outcomes.put(_run(work), [one.outcome for one in told])
         taken_at = self.now()
         wanted = [(work.links[user], False) for user in lines if user in work.links]
         claimed = take_claims(self.links, work, wanted, taken_at)
         users = [OfUser(link, lines[user]) for user, link in claimed.items()]
+        self._saved_before(work, users)
         before_write = guard(self.now, taken_at)
         hands = self.one.hands(work)
         contexts = [copy_context() for _ in users]
@@ -131,6 +151,14 @@ class Undoing:
         )
         if users:
             self._finish(work, users)
+
+    def _saved_before(self, work: Work, users: Sequence[OfUser]) -> None:
+        """Of a worker that died after it had saved a move back: what it did is only to be ended."""
+        back = {line.id for user in users for line in user.lines if is_back(line, user.claimed)}
+        if back:
+            known = self.outcomes.get_many(_run(work), sorted(back))
+            for user in users:
+                user.saved = {one.activity_id: one for one in known if one.undone}
 
     # --- what was done -------------------------------------------------------------------------
 
@@ -155,6 +183,7 @@ class Undoing:
         ]
         self.itglue.send(work.connection.id, written, bulk=not work.fresh)
         self.outcomes.put(run, [told.outcome for user in users for told in user.told])
+        self._list_kept(work, users)
         saved = self.links.save([_unclaimed(user, self.now) for user in users])
         marked: list[str] = []
         for user in users:
@@ -171,12 +200,12 @@ class Undoing:
                     self.connections, work.connection, user.error, self.now(), BMS_DOWN
                 )
         self.log.mark_undone(marked, run)
-        self._keep(work, [user for user in users if user.link.user_id in saved])
+        self._settle(work, [user for user in users if user.link.user_id in saved])
 
     def _tell(self, work: Work, user: OfUser, told: Told) -> None:
         """One line of the activity for what went back, even if a worker that died did it."""
         outcome = told.outcome
-        if not told.marks:
+        if not told.is_news:
             return
         work.tell(
             user.link.user_id,
@@ -189,8 +218,11 @@ class Undoing:
         )
         work.told.pop(user.link.user_id, None)  # an undo settles no failure
 
-    def _keep(self, work: Work, users: Sequence[OfUser]) -> None:
-        """Who is kept as if refused can be found, and decided again, among the holds (R20)."""
+    def _list_kept(self, work: Work, users: Sequence[OfUser]) -> None:
+        """Who is kept as if refused can be found, and decided again, among the holds (R20).
+
+        Listed before the mark is written: no mark is ever without a list that shows it.
+        """
         people = [
             HeldUser(
                 user.link.user_id,
@@ -204,6 +236,9 @@ class Undoing:
         ]
         if people:
             self.holding.kept(work.connection.id, people)
+
+    def _settle(self, work: Work, users: Sequence[OfUser]) -> None:
+        """What follows once the links say so."""
         back = [
             user.link.user_id
             for user in users

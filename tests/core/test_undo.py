@@ -92,8 +92,9 @@ def test_a_field_goes_back_only_from_what_was_written(
 ) -> None:
     change = FieldChange("job title", "Clerk", "Chief")
     record = a_contact(job_title=held)
+    before = {"JobTitle": "Clerk"}
 
-    done = put_back(record, [change], types=TYPES, written={"JobTitle": "Chair"})
+    done = put_back(record, [change], types=TYPES, written={"JobTitle": "Chair"}, before=before)
 
     assert (done.fields, done.refused) == (sent, refused)
     assert done.written["JobTitle"] == ("Chair" if refused else "Clerk")
@@ -104,7 +105,12 @@ def test_an_added_address_is_taken_off_and_the_old_default_is_back() -> None:
     change = FieldChange("e-mail", "old@x.example", "new@x.example")
 
     done = put_back(
-        a_contact(emails=emails), [change], types=TYPES, written={}, added=["new@x.example"]
+        a_contact(emails=emails),
+        [change],
+        types=TYPES,
+        written={},
+        before={},
+        added=["new@x.example"],
     )
 
     assert [(one.operation, one.value) for one in done.emails] == [
@@ -130,7 +136,7 @@ def test_a_phone_goes_back_by_its_type_r11(
     phones: tuple[ContactPhone, ...] = tuple(a_phone(number, WORK) for number in held)
     change = FieldChange("work phone", old, new)
 
-    done = put_back(a_contact(phones=phones), [change], types=TYPES, written={})
+    done = put_back(a_contact(phones=phones), [change], types=TYPES, written={}, before={})
 
     assert [one.operation for one in done.phones] == operations
     assert len(done.refused) == refused

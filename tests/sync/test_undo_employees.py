@@ -182,3 +182,38 @@ def test_a_line_that_is_only_on_the_worklist_says_so(desk: World) -> None:
     (reason,) = reasons(undo(desk, ada))
 
     assert "worklist" in reason
+
+
+def test_a_dismissed_undo_can_be_asked_for_again_r26(desk: World) -> None:
+    ada = desk.hire("ada", "desk")
+    desk.sync(ada)
+    number = type_in(desk, item(desk, ada))
+    look(desk)
+    desk.sync(desk.change(ada, surname="Wu"))
+    desk.bms.edit_employee(number, last_name="Wu")
+    look(desk)
+    undo(desk, ada, "update")
+    desk.worker.work_off.dismiss(item(desk, ada).id)
+
+    report = undo(desk, ada, "update")
+
+    assert reasons(report) == [TO_BE_TYPED]
+    assert typed(item(desk, ada)) == {"LastName": "Lind"}
+
+
+def test_an_undo_replaces_no_open_item_of_the_worklist_r26(desk: World) -> None:
+    ada = desk.hire("ada", "desk")
+    desk.sync(ada)
+    number = type_in(desk, item(desk, ada))
+    look(desk)
+    ada = desk.change(ada, surname="Wu")
+    desk.sync(ada)
+    desk.bms.edit_employee(number, last_name="Wu")
+    look(desk)
+    desk.sync(desk.change(ada, given_name="Ida"))
+
+    report = undo(desk, ada, "update")
+
+    (reason,) = reasons(report)
+    assert "another item of this person is open" in reason
+    assert typed(item(desk, ada)) == {"FirstName": "Ida"}

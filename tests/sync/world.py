@@ -301,6 +301,7 @@ class Worker:
             itglue=self.itglue,
             one=UndoOne(
                 self.owners,
+                self.log,
                 UndoEmployees(
                     employee_acting,
                     self.owners,
