@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
 
 from shared.core.model import AccountId, ConnectionId, Link, RecordId, RecordType, UserId
-from shared.ports import Bms, Conflict, Links
+from shared.ports import Bms, Conflict, Links, Now
 from shared.sync.choosing import Choosing
 from shared.sync.holding import Holding
 from shared.sync.records import Records
@@ -41,6 +43,15 @@ class Candidate:
     gone: bool = False
 
 
+@dataclass(slots=True)
+class _Counted:
+    """What was counted last in this process, and when."""
+
+    lock: Lock = field(default_factory=Lock)
+    at: datetime | None = None
+    waiting: Waiting | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class WhatWaits:
     """The use case."""
@@ -51,16 +62,29 @@ class WhatWaits:
     worklist: WorkOff
     links: Links
     bms: Bms
+    now: Now
+    _counted: _Counted = field(default_factory=_Counted)
 
-    def counts(self) -> Waiting:
-        """How much waits, over all connections."""
+    def counts(self, max_age: timedelta = timedelta(0)) -> Waiting:
+        """How much waits, over all connections; counted at most `max_age` ago."""
+        known = self._counted
+        with known.lock:  # every open page asks for the same: one counts, the others wait for it
+            now = self.now()
+            if known.waiting is None or known.at is None or now - known.at >= max_age:
+                known.waiting, known.at = self._count(), now
+            return known.waiting
+
+    def forget_counts(self) -> None:
+        """Something was decided here: the next one who asks counts anew."""
+        with self._counted.lock:
+            self._counted.waiting = None
+
+    def _count(self) -> Waiting:
         holds = self.holding.listed(None, "open")
         return Waiting(
             holds=len(holds),
-            held=sum(
-                1 for hold in holds for one in self.holding.people(hold) if one.state == "waiting"
-            ),
-            conflicts=sum(1 for one in self.records.all_conflicts(None) if one.state == "open"),
+            held=self.holding.holds.count_waiting(holds),
+            conflicts=self.records.conflicts.count_open(),
             failures=self.records.failures.count(),
             worklist=len(self.worklist.open_items().items),
         )

@@ -263,21 +263,21 @@ class WaitingApi:
     def approve(self, call: Call) -> Reply:
         """POST /api/holds/{holdId}/approve."""
         decision: HoldDecision = call.body
-        return _decided(self.holding.approve(call.path["holdId"], decision.users))
+        decided = self.holding.approve(call.path["holdId"], decision.users)
+        self.waiting.forget_counts()
+        return _decided(decided)
 
     def refuse(self, call: Call) -> Reply:
         """POST /api/holds/{holdId}/refuse."""
         decision: HoldDecision = call.body
-        return _decided(self.holding.refuse(call.path["holdId"], decision.users))
+        decided = self.holding.refuse(call.path["holdId"], decision.users)
+        self.waiting.forget_counts()
+        return _decided(decided)
 
     def conflicts(self, call: Call) -> Reply:
         """GET /api/conflicts."""
         query: ConflictsQuery = call.query
-        found = [
-            each
-            for each in self.records.all_conflicts(query.connection_id or None)
-            if query.state is None or each.state == query.state
-        ]
+        found = self.records.all_conflicts(query.connection_id or None, query.state)
         items, cursor = page_of(found, query.limit, query.cursor)
         links = self.waiting.links_of((each.connection_id, each.user_id) for each in items)
         return json_reply(
@@ -298,6 +298,7 @@ class WaitingApi:
             create=choice.create,
             ignore=choice.ignore,
         )
+        self.waiting.forget_counts()
         links = self.waiting.links_of([(chosen.connection_id, chosen.user_id)])
         return json_reply(_conflict(chosen, links.get((chosen.connection_id, chosen.user_id))))
 
@@ -322,7 +323,9 @@ class WaitingApi:
 
     def replay(self, call: Call) -> Reply:
         """POST /api/failures/{failureId}/replay."""
-        return json_reply(Replayed(replayed=self.replaying.one(call.path["failureId"])))
+        replayed = self.replaying.one(call.path["failureId"])
+        self.waiting.forget_counts()
+        return json_reply(Replayed(replayed=replayed))
 
     def replay_all(self, call: Call) -> Reply:
         """POST /api/failures/replay."""
@@ -330,7 +333,9 @@ class WaitingApi:
         of = wish.connection_id or None
         if of is not None:
             self.records.connection(of)
-        return json_reply(Replayed(replayed=self.replaying.all_of(wish.cause, of)))
+        replayed = self.replaying.all_of(wish.cause, of)
+        self.waiting.forget_counts()
+        return json_reply(Replayed(replayed=replayed))
 
 
 def _hold(hold: Hold, people: list[HeldUser]) -> HoldShown:

@@ -28,6 +28,7 @@ from shared.web.http import Reply
 
 _HERE = "/console/waiting"
 _LIMIT = 50
+_COUNTED = 20  # seconds that the number in the navigation may be old
 
 
 def pages() -> list[Page]:
@@ -60,7 +61,8 @@ def overview(visit: Visit) -> View:
 
 def count(visit: Visit) -> View:
     """GET /console/waiting/count: the number in the navigation."""
-    counts = visit.api.get(WaitingShown, "/api/waiting")
+    # Every page asks for it, and again each minute.
+    counts = visit.api.get(WaitingShown, "/api/waiting", maxAgeSeconds=_COUNTED)
     whole = counts.held_people + counts.conflicts + counts.failures + counts.worklist
     return View("waiting_count.html", {"whole": whole})
 
