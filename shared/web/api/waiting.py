@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
-from shared.core.model import ConnectionId, Link, RecordType
-from shared.ports import Conflict, Failure, HeldUser, Hold
+from shared.core.model import ConnectionId, Link, RecordType, UserId
+from shared.ports import Conflict, Failure, HeldUser
 from shared.sync.choosing import Choosing
 from shared.sync.holding import Decided, Holding
 from shared.sync.records import Records
 from shared.sync.replaying import Replaying
-from shared.sync.what_waits import WhatWaits
+from shared.sync.what_waits import HoldSeen, WhatWaits
 from shared.web.api.shapes import BmsId, Paged, Shown, Strict, Text, one_of, utc
-from shared.web.cursor import page_of
+from shared.web.cursor import page_of, read_cursor, write_cursor
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, NoBody, Route
 
@@ -51,20 +51,32 @@ class HeldShown(Shown):
 
 
 class HoldShown(Shown):
-    """Deactivations that wait for a person (R20)."""
+    """Deactivations that wait for a person (R20).
+
+    `waiting`: how many of them wait. `users`: the first 500; `moreUsers`: how many come after them.
+    """
 
     id: str
     connection_id: str
     state: Annotated[str, one_of(HoldState)]
     raised_at: datetime | None
     expires_at: datetime | None
+    waiting: int
     users: list[HeldShown]
+    more_users: int
 
 
 class HoldList(Shown):
     """A page of holds."""
 
     items: list[HoldShown]
+    next_cursor: str | None
+
+
+class HeldList(Shown):
+    """A page of the people of a hold."""
+
+    items: list[HeldShown]
     next_cursor: str | None
 
 
@@ -174,6 +186,22 @@ class WaitingApi:
                 reply=HoldList,
             ),
             Route(
+                "GET",
+                "/api/holds/{holdId}",
+                self.hold,
+                "Deactivations that wait together",
+                reply=HoldShown,
+            ),
+            Route(
+                "GET",
+                "/api/holds/{holdId}/people",
+                self.people,
+                "The people of a hold",
+                description="Everybody in the hold by object id, whatever was decided about him.",
+                query=Paged,
+                reply=HeldList,
+            ),
+            Route(
                 "POST",
                 "/api/holds/{holdId}/approve",
                 self.approve,
@@ -257,8 +285,24 @@ class WaitingApi:
             query.limit,
             query.cursor,
         )
-        shown = [_hold(hold, self.holding.people(hold)) for hold in items]
+        shown = [_hold(self.waiting.seen(hold)) for hold in items]
         return json_reply(HoldList(items=shown, next_cursor=cursor))
+
+    def hold(self, call: Call) -> Reply:
+        """GET /api/holds/{holdId}."""
+        return json_reply(_hold(self.waiting.seen(self.waiting.hold(call.path["holdId"]))))
+
+    def people(self, call: Call) -> Reply:
+        """GET /api/holds/{holdId}/people."""
+        query: Paged = call.query
+        last = read_cursor(query.cursor, str)[0] if query.cursor else None
+        people, after = self.waiting.people(
+            call.path["holdId"],
+            limit=query.limit,
+            after=None if last is None else UserId(str(last)),
+        )
+        cursor = None if after is None else write_cursor(after)
+        return json_reply(HeldList(items=[_held(one) for one in people], next_cursor=cursor))
 
     def approve(self, call: Call) -> Reply:
         """POST /api/holds/{holdId}/approve."""
@@ -338,23 +382,27 @@ class WaitingApi:
         return json_reply(Replayed(replayed=replayed))
 
 
-def _hold(hold: Hold, people: list[HeldUser]) -> HoldShown:
+def _hold(seen: HoldSeen) -> HoldShown:
+    hold = seen.hold
     return HoldShown(
         id=hold.id,
         connection_id=hold.connection_id,
         state=hold.state,
         raised_at=utc(hold.raised_at),
         expires_at=utc(hold.expires_at),
-        users=[
-            HeldShown(
-                user_id=each.user_id,
-                display_name=each.display_name,
-                record_id=each.record_id,
-                reason=each.reason,
-                state=each.state,
-            )
-            for each in people
-        ],
+        waiting=seen.waiting,
+        users=[_held(one) for one in seen.people],
+        more_users=seen.more,
+    )
+
+
+def _held(one: HeldUser) -> HeldShown:
+    return HeldShown(
+        user_id=one.user_id,
+        display_name=one.display_name,
+        record_id=one.record_id,
+        reason=one.reason,
+        state=one.state,
     )
 
 
