@@ -490,7 +490,7 @@ def build(settings: Settings) -> App:
         holding=holding,
         choosing=choosing,
         replaying=Replaying(failures, queues),
-        waiting=WhatWaits(holding, records, choosing, work_off, links, bms),
+        waiting=WhatWaits(holding, records, choosing, work_off, links, bms, now),
         status=ReadStatus(
             connections,
             sweep_state,

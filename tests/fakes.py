@@ -6,6 +6,7 @@ everything with that error.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -362,11 +363,16 @@ class FakeConflicts:
         if found is not None and found.state == "open":
             del self.held[connection_id, user_id]
 
-    def list(self, connection_id: ConnectionId | None = None) -> list[Conflict]:
+    def count_open(self) -> int:
+        return sum(1 for each in self.held.values() if each.state == "open")
+
+    def list(
+        self, connection_id: ConnectionId | None = None, *, state: str | None = None
+    ) -> list[Conflict]:
         return [
             each
             for each in self.held.values()
-            if connection_id is None or each.connection_id == connection_id
+            if connection_id in (None, each.connection_id) and state in (None, each.state)
         ]
 
 
@@ -390,6 +396,19 @@ class FakeHolds:
     def people(self, hold: Hold, users: Sequence[UserId] | None = None) -> list[HeldUser]:
         found = self.inside.get(hold.id, {}).values()
         return [one for one in found if users is None or one.user_id in users]
+
+    def people_page(
+        self, hold: Hold, *, limit: int, after: UserId | None
+    ) -> tuple[list[HeldUser], UserId | None]:
+        people = sorted(self.people(hold), key=lambda one: one.user_id)
+        left = [one for one in people if after is None or one.user_id > after]
+        return left[:limit], left[limit - 1].user_id if len(left) > limit else None
+
+    def tally(self, hold: Hold) -> dict[str, int]:
+        return Counter(one.state for one in self.people(hold))
+
+    def count_waiting(self, holds: Sequence[Hold]) -> int:
+        return sum(self.tally(hold).get("waiting", 0) for hold in holds)
 
     def list(
         self, *, connection_id: ConnectionId | None = None, state: str | None = None

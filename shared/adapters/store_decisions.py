@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from shared.adapters.store_connections import stamp
@@ -11,7 +12,7 @@ from shared.adapters.tables import Entity, Storage, Write
 from shared.core.model import ConnectionId, RecordId, RecordType, UserId
 from shared.ports import Conflict, HeldUser, Hold
 
-_FEW = 4  # up to here single look-ups are cheaper than reading the hold
+_FEW = 4  # up to here single look-ups are cheaper than reading everybody
 
 
 class TableHolds:
@@ -57,16 +58,53 @@ class TableHolds:
         found = self._people.query("PartitionKey eq @p", parameters={"p": hold.id})
         return [_held(entity) for entity in found if wanted is None or entity["RowKey"] in wanted]
 
+    def people_page(
+        self, hold: Hold, *, limit: int, after: UserId | None
+    ) -> tuple[Sequence[HeldUser], UserId | None]:
+        query, parameters = "PartitionKey eq @p", {"p": hold.id}
+        if after is not None:
+            query += " and RowKey gt @after"
+            parameters["after"] = after
+        found: list[HeldUser] = []
+        # One more than asked for tells whether there is a next page.
+        pages = self._people.pages(query, parameters=parameters, page=min(limit + 1, 1000))
+        for entities, _ in pages:
+            found += map(_held, entities)
+            if len(found) > limit:
+                return found[:limit], found[limit - 1].user_id
+        return found, None
+
+    def tally(self, hold: Hold) -> Mapping[str, int]:
+        found = self._people.query(
+            "PartitionKey eq @p", parameters={"p": hold.id}, select=["state"]
+        )
+        return Counter(str(entity["state"]) for entity in found)
+
+    def count_waiting(self, holds: Sequence[Hold]) -> int:
+        if len(holds) > _FEW:
+            ids = {hold.id for hold in holds}
+            found = self._people.query("state eq 'waiting'", select=["PartitionKey"])
+            return sum(1 for entity in found if entity["PartitionKey"] in ids)
+        return sum(self._waiting_in(hold) for hold in holds)
+
+    def _waiting_in(self, hold: Hold) -> int:
+        query = "PartitionKey eq @p and state eq 'waiting'"
+        found = self._people.query(query, parameters={"p": hold.id}, select=["RowKey"])
+        return sum(1 for _ in found)
+
     def list(
         self, *, connection_id: ConnectionId | None = None, state: str | None = None
     ) -> list[Hold]:
-        clauses, parameters = [], {}
-        for name, value in (("PartitionKey", connection_id), ("state", state)):
-            if value:
-                clauses.append(f"{name} eq @{name}")
-                parameters[name] = str(value)
-        found = self._holds.query(" and ".join(clauses), parameters=parameters)
+        query, parameters = _narrowed(connection_id, state)
+        found = self._holds.query(query, parameters=parameters)
         return sorted((_hold(one) for one in found), key=lambda one: one.raised_at, reverse=True)
+
+
+def _narrowed(connection_id: ConnectionId | None, state: str | None) -> tuple[str, dict[str, str]]:
+    """The filter for rows of a connection and of a state, where they are given."""
+    given = {"PartitionKey": connection_id, "state": state}
+    parameters = {name: str(value) for name, value in given.items() if value}
+    return " and ".join(f"{name} eq @{name}" for name in parameters), parameters
 
 
 def _hold_entity(hold: Hold) -> Entity:
@@ -134,10 +172,14 @@ class TableConflicts:
             keys = {"PartitionKey": connection_id, "RowKey": user_id}
             self._table.write(Write(keys, etag=entity["etag"], delete=True))
 
-    def list(self, connection_id: ConnectionId | None = None) -> list[Conflict]:
-        query = "PartitionKey eq @p" if connection_id else ""
-        found = self._table.query(query, parameters={"p": connection_id} if connection_id else {})
-        return [_conflict(entity) for entity in found]
+    def count_open(self) -> int:
+        return sum(1 for _ in self._table.query("state eq 'open'", select=["RowKey"]))
+
+    def list(
+        self, connection_id: ConnectionId | None = None, *, state: str | None = None
+    ) -> list[Conflict]:
+        query, parameters = _narrowed(connection_id, state)
+        return [_conflict(entity) for entity in self._table.query(query, parameters=parameters)]
 
 
 def _conflict(entity: Entity) -> Conflict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -51,6 +51,17 @@ class Holds(Protocol):
 
     def people(self, hold: Hold, users: Sequence[UserId] | None = None) -> list[HeldUser]: ...
 
+    def people_page(
+        self, hold: Hold, *, limit: int, after: UserId | None
+    ) -> tuple[Sequence[HeldUser], UserId | None]:
+        """People by their ids, and after whom the next page begins; None at the end."""
+
+    def tally(self, hold: Hold) -> Mapping[str, int]:
+        """How many people of the hold are in each state."""
+
+    def count_waiting(self, holds: Sequence[Hold]) -> int:
+        """How many people wait in these holds."""
+
     def list(
         self, *, connection_id: ConnectionId | None = None, state: str | None = None
     ) -> list[Hold]:
@@ -86,7 +97,12 @@ class Conflicts(Protocol):
     def settle(self, connection_id: ConnectionId, user_id: UserId) -> None:
         """Remove it, unless a person resolved it: that choice is remembered."""
 
-    def list(self, connection_id: ConnectionId | None = None) -> list[Conflict]: ...
+    def count_open(self) -> int:
+        """How many wait for a choice."""
+
+    def list(
+        self, connection_id: ConnectionId | None = None, *, state: str | None = None
+    ) -> list[Conflict]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ comes back out (R29).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -158,8 +159,13 @@ class ManageBms:
             for each in self.connections.list()
         )
 
-    def choices(self, kind: str, account_id: int | None = None) -> list[Choice]:
-        """One look-up table; locations are those of an account, or without one the MSP's own."""
+    def choices(
+        self, kind: str, account_id: int | None = None, *, ids: Collection[int] | None = None
+    ) -> list[Choice]:
+        """One look-up table, or the entries `ids` of it.
+
+        Locations are those of an account, or without one the MSP's own.
+        """
         if kind not in KINDS:
             raise BadInput(
                 404,
@@ -171,9 +177,17 @@ class ManageBms:
         if self.store.get() is None:
             raise BadInput(409, "BMS is not set up yet: save the BMS settings first.")
         if kind == "accounts":
-            return [Choice(each.id, each.name, each.is_active) for each in self.bms.accounts()]
+            return [
+                Choice(each.id, each.name, each.is_active)
+                for each in self.bms.accounts()
+                if ids is None or each.id in ids
+            ]
         if account_id is None:
-            return [Choice(id_, name) for id_, name in self.bms.lookup(kind)]
+            return [
+                Choice(id_, name)
+                for id_, name in self.bms.lookup(kind)
+                if ids is None or id_ in ids
+            ]
         account = self.bms.account(AccountId(account_id))
         if account is None:
             raise BadInput(
@@ -183,7 +197,9 @@ class ManageBms:
                 field="accountId",
             )
         return [
-            Choice(each.id, each.name, each.is_active, each.is_main) for each in account.locations
+            Choice(each.id, each.name, each.is_active, each.is_main)
+            for each in account.locations
+            if ids is None or each.id in ids
         ]
 
     def _clear_troubles(self) -> None:

@@ -141,10 +141,6 @@ class Holding:
         of = existing(self.connections, connection_id).id if connection_id else None
         return self.holds.list(connection_id=of, state=state)
 
-    def people(self, hold: Hold) -> list[HeldUser]:
-        """Who is in it."""
-        return self.holds.people(hold)
-
     def _decide(
         self, hold_id: str, users: Sequence[str] | None, expected: int | None, mark: HoldMark
     ) -> Decided:

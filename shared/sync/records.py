@@ -67,13 +67,10 @@ class Records:
                 return LinkPage(tuple(found), left[index + 1].id)
         return LinkPage(tuple(found))
 
-    def all_conflicts(self, connection_id: str | None) -> list[Conflict]:
-        """What waits for a person's choice (R9), oldest first."""
-        found = [
-            conflict
-            for connection in self._of(connection_id)
-            for conflict in self.conflicts.list(connection.id)
-        ]
+    def all_conflicts(self, connection_id: str | None, state: str | None) -> list[Conflict]:
+        """What waits for a person's choice (R9), or did, oldest first."""
+        of = self.connection(connection_id).id if connection_id else None
+        found = self.conflicts.list(of, state=state)
         return sorted(found, key=lambda each: (each.found_at, each.user_id))
 
     def all_failures(self, connection_id: str | None) -> list[Failure]:

@@ -7,6 +7,7 @@ locks and races come out as they would. None of them holds a way to write to the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -188,8 +189,14 @@ class RehearsedConflicts:
         if before is not None and before.state == "open":
             self.held[connection_id, user_id] = None
 
-    def list(self, connection_id: ConnectionId | None = None) -> list[Conflict]:
-        return [one for one in self.held.values() if one is not None]
+    def count_open(self) -> int:
+        return len(self.list(state="open"))
+
+    def list(
+        self, connection_id: ConnectionId | None = None, *, state: str | None = None
+    ) -> list[Conflict]:
+        mine = [one for one in self.held.values() if one is not None]
+        return [one for one in mine if state in (None, one.state)]
 
 
 @dataclass
@@ -219,6 +226,17 @@ class RehearsedHolds:
         found = {one.user_id: one for one in self.real.people(hold, users)}
         found |= self.inside.get(hold.id, {})
         return [one for one in found.values() if users is None or one.user_id in users]
+
+    def people_page(
+        self, hold: Hold, *, limit: int, after: UserId | None
+    ) -> tuple[Sequence[HeldUser], UserId | None]:
+        return self.real.people_page(hold, limit=limit, after=after)  # a list to read: as it is
+
+    def tally(self, hold: Hold) -> Mapping[str, int]:
+        return Counter(one.state for one in self.people(hold))
+
+    def count_waiting(self, holds: Sequence[Hold]) -> int:
+        return sum(self.tally(hold).get("waiting", 0) for hold in holds)
 
     def list(
         self, *, connection_id: ConnectionId | None = None, state: str | None = None

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
 
 from shared.core.model import AccountId, ConnectionId, Link, RecordId, RecordType, UserId
-from shared.ports import Bms, Conflict, Links
+from shared.errors import BadInput
+from shared.ports import Bms, Conflict, HeldUser, Hold, Links, Now
 from shared.sync.choosing import Choosing
 from shared.sync.holding import Holding
 from shared.sync.records import Records
 from shared.sync.worklist import WorkOff
 
+_MOST_HELD = 500  # people shown with their hold; a hold may have 20,000
 _MOST_SHOWN = 20  # records of one conflict, since each of them is a call to BMS
 
 
@@ -42,6 +47,25 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldSeen:
+    """A hold with its first people. `more`: so many others are in it."""
+
+    hold: Hold
+    people: tuple[HeldUser, ...]
+    waiting: int
+    more: int
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What was counted last in this process, and when."""
+
+    lock: Lock = field(default_factory=Lock)
+    at: datetime | None = None
+    waiting: Waiting | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WhatWaits:
     """The use case."""
 
@@ -51,19 +75,58 @@ class WhatWaits:
     worklist: WorkOff
     links: Links
     bms: Bms
+    now: Now
+    _counted: _Counted = field(default_factory=_Counted)
 
-    def counts(self) -> Waiting:
-        """How much waits, over all connections."""
+    def counts(self, max_age: timedelta = timedelta(0)) -> Waiting:
+        """How much waits, over all connections; counted at most `max_age` ago."""
+        known = self._counted
+        with known.lock:  # every open page asks for the same: one counts, the others wait for it
+            now = self.now()
+            if known.waiting is None or known.at is None or now - known.at >= max_age:
+                known.waiting, known.at = self._count(), now
+            return known.waiting
+
+    def forget_counts(self) -> None:
+        """Something was decided here: the next one who asks counts anew."""
+        with self._counted.lock:
+            self._counted.waiting = None
+
+    def _count(self) -> Waiting:
         holds = self.holding.listed(None, "open")
         return Waiting(
             holds=len(holds),
-            held=sum(
-                1 for hold in holds for one in self.holding.people(hold) if one.state == "waiting"
-            ),
-            conflicts=sum(1 for one in self.records.all_conflicts(None) if one.state == "open"),
+            held=self.holding.holds.count_waiting(holds),
+            conflicts=self.records.conflicts.count_open(),
             failures=self.records.failures.count(),
             worklist=len(self.worklist.open_items().items),
         )
+
+    def seen(self, hold: Hold) -> HoldSeen:
+        """The hold with at most 500 of its people, and how many there are."""
+        people, after = self.holding.holds.people_page(hold, limit=_MOST_HELD, after=None)
+        tally = (
+            Counter(one.state for one in people)
+            if after is None
+            else self.holding.holds.tally(hold)
+        )
+        more = max(0, sum(tally.values()) - len(people))
+        return HoldSeen(hold, tuple(people), tally.get("waiting", 0), more)
+
+    def hold(self, hold_id: str) -> Hold:
+        """BadInput 404 when there is none."""
+        found = self.holding.holds.get(hold_id)
+        if found is None:
+            raise BadInput(
+                404, "There is no hold with this id: see the list of holds.", field="holdId"
+            )
+        return found
+
+    def people(
+        self, hold_id: str, *, limit: int, after: UserId | None
+    ) -> tuple[Sequence[HeldUser], UserId | None]:
+        """People of a hold, and after whom the next page begins; None at the end."""
+        return self.holding.holds.people_page(self.hold(hold_id), limit=limit, after=after)
 
     def links_of(
         self, people: Iterable[tuple[ConnectionId, UserId | None]]

@@ -162,3 +162,50 @@ def test_conflicts_are_listed_by_connection_r9(conflicts: TableConflicts) -> Non
 
     assert [one.connection_id for one in conflicts.list(TWO)] == [TWO]
     assert len(conflicts.list()) == 2
+
+
+def test_what_is_open_is_listed_and_counted_over_all_connections_r9(
+    conflicts: TableConflicts,
+) -> None:
+    conflicts.put(a_conflict())
+    conflicts.put(a_conflict(connection_id=TWO))
+    conflicts.put(a_conflict(BEN, state="resolved", ignore=True))
+
+    assert conflicts.count_open() == 2
+    assert {one.connection_id for one in conflicts.list(state="open")} == {ONE, TWO}
+    assert [one.user_id for one in conflicts.list(ONE, state="resolved")] == [BEN]
+
+
+@pytest.mark.parametrize("number", [0, 1, 4, 5, 9])
+def test_who_waits_is_counted_in_these_holds_alone_r20(holds: TableHolds, number: int) -> None:
+    every = [a_hold(one) for one in range(1, 11)]
+    for hold in every:
+        holds.put_people(
+            hold,
+            [
+                HeldUser(ADA, RecordId(1), "left"),
+                HeldUser(BEN, RecordId(2), "left", state="refused"),
+            ],
+        )
+
+    assert holds.count_waiting(every[:number]) == number
+    assert holds.tally(every[0]) == {"waiting": 1, "refused": 1}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 500])
+def test_people_of_a_hold_are_paged_without_gap_or_repeat_r20(
+    holds: TableHolds, limit: int
+) -> None:
+    people = [HeldUser(UserId(f"u{one}"), RecordId(one), "left") for one in range(1, 5)]
+    holds.put_people(a_hold(), people)
+    holds.put_people(a_hold(2), people[:1])
+    seen: list[HeldUser] = []
+    after: UserId | None = None
+    for _ in range(5):
+        page, after = holds.people_page(a_hold(), limit=limit, after=after)
+        assert 0 < len(page) <= limit
+        seen += page
+        if after is None:
+            break
+
+    assert seen == people

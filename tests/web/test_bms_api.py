@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from shared.core.model import ConnectionId, Link, LinkState, RecordId, UserId
+from shared.core.model import AccountId, ConnectionId, Link, LinkState, RecordId, UserId
 from shared.errors import PersonMustAct, TryLater
 from shared.ports import BMS_PASSWORD
+from shared.sync import bms_settings
+from tests.fakes_bms import an_account
 from tests.web.world import INES, World, a_connection, a_ready_world, a_trouble
 
 PATH = "/api/settings/bms"
@@ -278,3 +280,20 @@ def test_several_ids_are_named_in_one_call() -> None:
 
     assert [each["id"] for each in named] == [7, 8]
     assert (refused.status, refused.body["field"]) == (400, "ids")
+
+
+def test_a_look_up_by_ids_makes_no_other_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = a_ready_world()
+    world.bms.held = {AccountId(one): an_account(one) for one in range(1, 301)}
+    made: list[object] = []
+
+    def choice(*members: Any) -> bms_settings.Choice:
+        made.append(members)
+        return _choice(*members)
+
+    _choice = bms_settings.Choice
+    monkeypatch.setattr(bms_settings, "Choice", choice)
+    answer = world.call("GET", "/api/bms/accounts?ids=8,7,999")
+
+    assert [each["id"] for each in answer.body["items"]] == [7, 8]
+    assert len(made) == 2

@@ -73,6 +73,8 @@ def test_a_hold_shows_who_waits_and_why_r20() -> None:
                 "state": "open",
                 "raisedAt": "2026-03-02T09:00:00Z",
                 "expiresAt": "2026-03-09T09:00:00Z",
+                "waiting": 1,
+                "moreUsers": 0,
                 "users": [
                     {
                         "userId": "u1",
@@ -86,6 +88,44 @@ def test_a_hold_shows_who_waits_and_why_r20() -> None:
         ],
         "nextCursor": None,
     }
+
+
+def test_a_hold_of_many_shows_500_of_them_and_how_many_more_there_are_r20() -> None:
+    world = a_world_with_a_hold(1200)
+    world.holds.put_people(
+        world.holds.held["contoso-1"], [HeldUser(UserId("u7"), RecordId(7), "left", state="back")]
+    )
+
+    [listed] = world.call("GET", "/api/holds").body["items"]
+
+    assert len(listed["users"]) == 500
+    assert listed["moreUsers"] == 700
+    assert listed["waiting"] == 1199
+    assert world.call("GET", "/api/holds/contoso-1").body == listed
+
+
+@pytest.mark.parametrize("limit", [1, 3, 4, 1000])
+def test_everybody_in_a_hold_is_paged_without_gap_or_repeat_r20(limit: int) -> None:
+    world = a_world_with_a_hold(4)
+    path, cursor = f"/api/holds/contoso-1/people?limit={limit}", ""
+    seen: list[str] = []
+    for _ in range(5):
+        body = world.call("GET", path + cursor).body
+        assert len(body["items"]) <= limit
+        seen += [each["userId"] for each in body["items"]]
+        if body["nextCursor"] is None:
+            break
+        cursor = f"&cursor={body['nextCursor']}"
+
+    assert seen == ["u1", "u2", "u3", "u4"]
+
+
+@pytest.mark.parametrize("path", ["/api/holds/contoso-9", "/api/holds/contoso-9/people"])
+def test_a_hold_that_is_not_there_is_said_r20(path: str) -> None:
+    answer = a_world_with_a_hold().call("GET", path)
+
+    assert answer.status == 404
+    assert "no hold with this id" in answer.detail
 
 
 def test_holds_are_narrowed_by_connection_and_state_and_paged_r20() -> None:

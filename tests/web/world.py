@@ -378,7 +378,9 @@ class World:
                 patience=self.patience,
             ),
             replaying=Replaying(self.failures, self.queues),
-            waiting=WhatWaits(holding, records, choosing, self.work_off, self.links, self.bms),
+            waiting=WhatWaits(
+                holding, records, choosing, self.work_off, self.links, self.bms, self.clock
+            ),
             status=ReadStatus(
                 self.connections,
                 self.sweeps,

@@ -171,14 +171,13 @@ class BmsApi:
     def look_up(self, call: Call) -> Reply:
         """GET /api/bms/{kind}."""
         query: LookUpQuery = call.query
-        choices = self.manage.choices(call.path["kind"].lower(), query.account_id)
-        wanted = query.q.strip().casefold()
         ids = None if query.ids is None else {int(one) for one in query.ids.split(",")}
+        choices = self.manage.choices(call.path["kind"].lower(), query.account_id, ids=ids)
+        wanted = query.q.strip().casefold()
         found = [
             each
             for each in choices
-            if (ids is None or each.id in ids)
-            and (not wanted or wanted in each.name.casefold() or wanted == str(each.id))
+            if not wanted or wanted in each.name.casefold() or wanted == str(each.id)
         ]
         items, cursor = page_of(found, query.limit, query.cursor)
         return json_reply(

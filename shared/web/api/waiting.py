@@ -8,15 +8,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from shared.core.model import ConnectionId, Link, RecordType
-from shared.ports import Conflict, Failure, HeldUser, Hold
+from shared.core.model import ConnectionId, Link, RecordType, UserId
+from shared.ports import Conflict, Failure, HeldUser
 from shared.sync.choosing import Choosing
 from shared.sync.holding import Decided, Holding
 from shared.sync.records import Records
 from shared.sync.replaying import Replaying
-from shared.sync.what_waits import WhatWaits
+from shared.sync.what_waits import HoldSeen, WhatWaits
 from shared.web.api.shapes import BmsId, Paged, Shown, Strict, Text, one_of, utc
-from shared.web.cursor import page_of
+from shared.web.cursor import page_of, read_cursor, write_cursor
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, NoBody, Route
 
@@ -53,20 +53,32 @@ class HeldShown(Shown):
 
 
 class HoldShown(Shown):
-    """Deactivations that wait for a person (R20)."""
+    """Deactivations that wait for a person (R20).
+
+    `waiting`: how many of them wait. `users`: the first 500; `moreUsers`: how many come after them.
+    """
 
     id: str
     connection_id: str
     state: Annotated[str, one_of(HoldState)]
     raised_at: datetime | None
     expires_at: datetime | None
+    waiting: int
     users: list[HeldShown]
+    more_users: int
 
 
 class HoldList(Shown):
     """A page of holds."""
 
     items: list[HoldShown]
+    next_cursor: str | None
+
+
+class HeldList(Shown):
+    """A page of the people of a hold."""
+
+    items: list[HeldShown]
     next_cursor: str | None
 
 
@@ -180,6 +192,22 @@ class WaitingApi:
                 reply=HoldList,
             ),
             Route(
+                "GET",
+                "/api/holds/{holdId}",
+                self.hold,
+                "Deactivations that wait together",
+                reply=HoldShown,
+            ),
+            Route(
+                "GET",
+                "/api/holds/{holdId}/people",
+                self.people,
+                "The people of a hold",
+                description="Everybody in the hold by object id, whatever was decided about him.",
+                query=Paged,
+                reply=HeldList,
+            ),
+            Route(
                 "POST",
                 "/api/holds/{holdId}/approve",
                 self.approve,
@@ -263,29 +291,45 @@ class WaitingApi:
             query.limit,
             query.cursor,
         )
-        shown = [_hold(hold, self.holding.people(hold)) for hold in items]
+        shown = [_hold(self.waiting.seen(hold)) for hold in items]
         return json_reply(HoldList(items=shown, next_cursor=cursor))
+
+    def hold(self, call: Call) -> Reply:
+        """GET /api/holds/{holdId}."""
+        return json_reply(_hold(self.waiting.seen(self.waiting.hold(call.path["holdId"]))))
+
+    def people(self, call: Call) -> Reply:
+        """GET /api/holds/{holdId}/people."""
+        query: Paged = call.query
+        last = read_cursor(query.cursor, str)[0] if query.cursor else None
+        people, after = self.waiting.people(
+            call.path["holdId"],
+            limit=query.limit,
+            after=None if last is None else UserId(str(last)),
+        )
+        cursor = None if after is None else write_cursor(after)
+        return json_reply(HeldList(items=[_held(one) for one in people], next_cursor=cursor))
 
     def approve(self, call: Call) -> Reply:
         """POST /api/holds/{holdId}/approve."""
         decision: HoldDecision = call.body
         hold_id, users, expected = call.path["holdId"], decision.users, decision.expected
-        return _decided(self.holding.approve(hold_id, users, expected=expected))
+        decided = self.holding.approve(hold_id, users, expected=expected)
+        self.waiting.forget_counts()
+        return _decided(decided)
 
     def refuse(self, call: Call) -> Reply:
         """POST /api/holds/{holdId}/refuse."""
         decision: HoldDecision = call.body
         hold_id, users, expected = call.path["holdId"], decision.users, decision.expected
-        return _decided(self.holding.refuse(hold_id, users, expected=expected))
+        decided = self.holding.refuse(hold_id, users, expected=expected)
+        self.waiting.forget_counts()
+        return _decided(decided)
 
     def conflicts(self, call: Call) -> Reply:
         """GET /api/conflicts."""
         query: ConflictsQuery = call.query
-        found = [
-            each
-            for each in self.records.all_conflicts(query.connection_id or None)
-            if query.state is None or each.state == query.state
-        ]
+        found = self.records.all_conflicts(query.connection_id or None, query.state)
         items, cursor = page_of(found, query.limit, query.cursor)
         links = self.waiting.links_of((each.connection_id, each.user_id) for each in items)
         return json_reply(
@@ -306,6 +350,7 @@ class WaitingApi:
             create=choice.create,
             ignore=choice.ignore,
         )
+        self.waiting.forget_counts()
         links = self.waiting.links_of([(chosen.connection_id, chosen.user_id)])
         return json_reply(_conflict(chosen, links.get((chosen.connection_id, chosen.user_id))))
 
@@ -330,7 +375,9 @@ class WaitingApi:
 
     def replay(self, call: Call) -> Reply:
         """POST /api/failures/{failureId}/replay."""
-        return json_reply(Replayed(replayed=self.replaying.one(call.path["failureId"])))
+        replayed = self.replaying.one(call.path["failureId"])
+        self.waiting.forget_counts()
+        return json_reply(Replayed(replayed=replayed))
 
     def replay_all(self, call: Call) -> Reply:
         """POST /api/failures/replay."""
@@ -338,26 +385,32 @@ class WaitingApi:
         of = wish.connection_id or None
         if of is not None:
             self.records.connection(of)
-        return json_reply(Replayed(replayed=self.replaying.all_of(wish.cause, of)))
+        replayed = self.replaying.all_of(wish.cause, of)
+        self.waiting.forget_counts()
+        return json_reply(Replayed(replayed=replayed))
 
 
-def _hold(hold: Hold, people: list[HeldUser]) -> HoldShown:
+def _hold(seen: HoldSeen) -> HoldShown:
+    hold = seen.hold
     return HoldShown(
         id=hold.id,
         connection_id=hold.connection_id,
         state=hold.state,
         raised_at=utc(hold.raised_at),
         expires_at=utc(hold.expires_at),
-        users=[
-            HeldShown(
-                user_id=each.user_id,
-                display_name=each.display_name,
-                record_id=each.record_id,
-                reason=each.reason,
-                state=each.state,
-            )
-            for each in people
-        ],
+        waiting=seen.waiting,
+        users=[_held(one) for one in seen.people],
+        more_users=seen.more,
+    )
+
+
+def _held(one: HeldUser) -> HeldShown:
+    return HeldShown(
+        user_id=one.user_id,
+        display_name=one.display_name,
+        record_id=one.record_id,
+        reason=one.reason,
+        state=one.state,
     )
 
 

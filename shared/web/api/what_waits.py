@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from msgspec import Meta
 
 from shared.sync.what_waits import Candidate, WhatWaits
-from shared.web.api.shapes import Shown, utc
+from shared.web.api.shapes import Shown, Strict, utc
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
+
+
+class WaitingQuery(Strict):
+    """GET /api/waiting. `maxAgeSeconds`: figures that were counted so long ago will do."""
+
+    max_age_seconds: Annotated[int, Meta(ge=0, le=60)] = 0
 
 
 class WaitingShown(Shown):
@@ -61,7 +70,14 @@ class WhatWaitsApi:
     def routes(self) -> list[Route]:
         """Their rows in the table."""
         return [
-            Route("GET", "/api/waiting", self.counts, "How much waits", reply=WaitingShown),
+            Route(
+                "GET",
+                "/api/waiting",
+                self.counts,
+                "How much waits",
+                query=WaitingQuery,
+                reply=WaitingShown,
+            ),
             Route(
                 "GET",
                 "/api/conflicts/{conflictId}",
@@ -71,9 +87,10 @@ class WhatWaitsApi:
             ),
         ]
 
-    def counts(self, _: Call) -> Reply:
+    def counts(self, call: Call) -> Reply:
         """GET /api/waiting."""
-        now = self.waiting.counts()
+        query: WaitingQuery = call.query
+        now = self.waiting.counts(timedelta(seconds=query.max_age_seconds))
         return json_reply(
             WaitingShown(
                 holds=now.holds,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from shared.core.model import ConnectionId, Link, LinkState, RecordId, RecordType, UserId
+from shared.core.model import AccountId, ConnectionId, Link, LinkState, RecordId, RecordType, UserId
 from shared.errors import TryLater
+from shared.sync.bms_settings import LookUp
+from shared.web.api.bms import ChoiceList, ChoiceShown, LookUpQuery
 from shared.web.api.records import RecordList, RecordsQuery
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
 from tests.fakes import START
+from tests.fakes_bms import an_account
 from tests.web.console.visitor import a_visitor
 from tests.web.test_lists_api import a_link
 from tests.web.world import INES, World, a_connection, a_ready_world, a_user
@@ -34,6 +37,28 @@ def test_a_record_is_shown_with_its_person_its_account_by_name_and_its_state() -
     assert "Person 1 p1@contoso.example" in seen.text
     assert "deactivated was deleted in Entra" in seen.text
     assert 'href="/console/people/contoso/u1"' in seen.source
+
+
+def test_of_many_accounts_only_the_names_on_the_page_are_asked_for_at_once() -> None:
+    world = a_world(3)
+    world.links.save([a_link("contoso", 9, account_id=AccountId(8))])
+    world.bms.held = {AccountId(one): an_account(one) for one in range(1, 3001)}
+    asked: list[LookUpQuery] = []
+
+    def choices(call: Call) -> Reply:
+        asked.append(call.query)
+        some = [ChoiceShown(id=one, name=f"Firm {one}", is_active=True) for one in (7, 8)]
+        return json_reply(ChoiceList(items=some, next_cursor=None))
+
+    path = {"kind": LookUp}
+    route = Route(
+        "GET", "/api/bms/{kind}", choices, "", path=path, query=LookUpQuery, reply=ChoiceList
+    )
+    seen = a_visitor(world, [route]).get(RECORDS)
+
+    assert "Contact at Firm 7" in seen.text
+    assert "Contact at Firm 8" in seen.text
+    assert [each.ids for each in asked] == ["7,8"]
 
 
 def test_bms_that_does_not_answer_leaves_numbers_in_the_place_of_names() -> None:

@@ -12,8 +12,9 @@ from urllib.parse import urlencode
 from shared.web.api.connections import ConnectionShown
 from shared.web.api.records import RecordList
 from shared.web.api.users import UserList, UserShown
+from shared.web.console import lookups
 from shared.web.console.inside import Refused, at
-from shared.web.console.names import account_names, all_connections, connection_options
+from shared.web.console.names import all_connections, connection_options
 from shared.web.console.visits import Page, View, Visit
 
 RECORDS = "/console/records"
@@ -64,6 +65,8 @@ def records(visit: Visit) -> View:
         limit=_A_PAGE,
         cursor=visit.asked("cursor"),
     )
+    on_page = {each.account_id for each in found.items if each.account_id is not None}
+    accounts, missing = lookups.names(visit.api, "accounts", on_page)
     # A search reads so many records and then says where to go on.
     limited = bool(sought) and found.next_cursor is not None and len(found.items) < _A_PAGE
     values = {
@@ -75,7 +78,8 @@ def records(visit: Visit) -> View:
         "connection_options": connection_options(connections),
         "tenants": {each.id: each.tenant_domain for each in connections},
         "states": STATES,
-        "names": account_names(visit.api),
+        "accounts": accounts,
+        "names_missing": missing,
         "found": found,
         "limited": limited,
         "wants_part": visit.wants_part,

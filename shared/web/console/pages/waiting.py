@@ -30,6 +30,7 @@ _HERE = "/console/waiting"
 _LIMIT = 50
 _WORDS = {"approve": "approve", "approve-some": "approve"}
 _WORDS |= {"refuse": "refuse", "refuse-some": "refuse"}
+_COUNTED = 20  # seconds that the number in the navigation may be old
 
 
 def pages() -> list[Page]:
@@ -62,7 +63,8 @@ def overview(visit: Visit) -> View:
 
 def count(visit: Visit) -> View:
     """GET /console/waiting/count: the number in the navigation."""
-    counts = visit.api.get(WaitingShown, "/api/waiting")
+    # Every page asks for it, and again each minute.
+    counts = visit.api.get(WaitingShown, "/api/waiting", maxAgeSeconds=_COUNTED)
     whole = counts.held_people + counts.conflicts + counts.failures + counts.worklist
     return View("waiting_count.html", {"whole": whole})
 
