@@ -1,6 +1,8 @@
 """Ten thousand notifications for one tenant at once, as Graph sends them after a large change.
 
-Two forms: each notification in a request of its own, and fifty in each.
+Two forms: each notification in a request of its own, and fifty in each. The floor is an empty
+function in the same host, which the same sender calls with the same bodies: what it takes is the
+sender's, the host's and the worker library's part, and the ratio is of the hosts' processor times.
 """
 
 from __future__ import annotations
@@ -9,15 +11,20 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from bench.figures import Figure, at_most, percentile
-from bench.processes import spending
+from bench.freshness import arrivals, changes
+from bench.processes import Spent, spending
 from bench.stage import Customer, Stage
 from infra.local.process import REPOSITORY, kept_environment
 
@@ -32,31 +39,90 @@ def burst() -> Iterator[Figure]:
         stage.start_host()
         stage.limit_bms()
         customer = stage.connect(NOTIFICATIONS, rule=False)
-        group = stage.entra.add_group(customer.tenant, "Staff", members=customer.users[:3])
+        staff = customer.users[-3:]  # the last ones who are notified
+        group = stage.entra.add_group(customer.tenant, "Staff", members=staff)
         stage.add_rule(customer, group)
         stage.finished(stage.order(customer), 120)
+        stage.entra.switch(notify_loss_rate=1.0)  # the burst alone names them
+        changes(stage, customer, staff, 0, "Warm")
+        pids = stage.world.pids
         for size, words in ((1, "one a request"), (50, "fifty a request")):
+            made = changes(stage, customer, staff, 0, words)
             before = stage.world.storage.calls()
-            with spending(stage.world.pids) as spent:
-                seen = _send(stage, customer, size)
+            with spending(pids) as spent:
+                seen = _send(stage, customer, size, stage.host.base_url)
             sent = stage.world.storage.calls().get("queue POST", 0) - before.get("queue POST", 0)
-            host = f"host's processor {spent.of('host'):.1f} s, the sender's {seen['cpu']:.1f} s"
-            title = f"burst of {NOTIFICATIONS:,} notifications, {words}"
-            yield at_most(f"{title}: accepted in", seen["seconds"], 10, " s", notes=(host,))
-            yield at_most("  longest request", seen["longest"], 1, " s", notes=(_spread(seen),))
-            yield at_most("  requests not accepted at first", seen["refused"], 0, "")
+            waits = arrivals(stage, made, 60)
+            floor, floor_spent = _floor(stage, customer, size)
+            yield from _figures(words, seen, spent, floor, floor_spent)
             yield at_most("  queue messages", sent, 200, "")
+            told = "made just before, notified last, and with no other notification"
+            yield at_most("  changes among them, to BMS", max(waits), 15, " s", notes=(told,))
+
+
+def _figures(
+    words: str, seen: Json, spent: Spent, floor: Json, floor_spent: Spent
+) -> Iterator[Figure]:
+    title = f"burst of {NOTIFICATIONS:,} notifications, {words}: accepted in"
+    cpu, bare = spent.of("host"), floor_spent.of("host")
+    note = f"host's processor {cpu:.2f} s against {bare:.2f} s of an empty function = "
+    note += f"{cpu / bare:.2f} ×; the sender's {seen['cpu']:.1f} s"
+    accepted = at_most(title, seen["seconds"], 10, " s", notes=(note,))
+    values = {**accepted.values, "cpu": cpu, "floorCpu": bare, "floorWall": floor["seconds"]}
+    yield replace(
+        accepted,
+        floor=f"{floor['seconds']:.2f} s",
+        ratio=f"{seen['seconds'] / floor['seconds']:.2f} ×",
+        values=values,
+    )
+    longest = at_most("  longest request", seen["longest"], 1, " s", notes=(_spread(seen),))
+    yield replace(longest, floor=f"{floor['longest']:.3f} s")
+    yield at_most("  requests not accepted at first", seen["refused"], 0, "")
+
+
+_EMPTY = """
+import azure.functions as func
+
+functions = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+
+@functions.route(route="webhooks/graph/{connection}", methods=[func.HttpMethod.POST])
+async def empty(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(status_code=202)
+"""
+_EMPTY_HOST = {"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}
+
+
+def _floor(stage: Stage, customer: Customer, size: int) -> tuple[Json, Spent]:
+    """The same requests to a host whose only function is empty."""
+    with _empty_app() as app:
+        host = stage.world.start_host(None, lease_seconds=None, app=app)
+        try:
+            with spending({"host": host.pid}) as spent:
+                seen = _send(stage, customer, size, host.base_url)
+        finally:
+            host.stop()
+    return seen, spent
+
+
+@contextmanager
+def _empty_app() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="bench-empty-") as directory:
+        app = Path(directory)
+        (app / "function_app.py").write_text(_EMPTY, encoding="utf-8")
+        (app / "host.json").write_text(json.dumps(_EMPTY_HOST), encoding="utf-8")
+        yield app
 
 
 def _spread(seen: Json) -> str:
     return f"{seen['requests']:,} requests, p99 {seen['p99']:.3f} s"
 
 
-def _send(stage: Stage, customer: Customer, size: int) -> Json:
+def _send(stage: Stage, customer: Customer, size: int, base_url: str) -> Json:
     subscriptions = stage.entra.subscriptions(customer.tenant)
     users = next(one for one in subscriptions if one["resource"].lstrip("/").startswith("users"))
     order = {
-        "url": f"{stage.host.base_url}/webhooks/graph/{customer.connection}",
+        "url": f"{base_url}/webhooks/graph/{customer.connection}",
         "subscription": users["id"],
         "clientState": users["clientState"],
         "tenant": customer.tenant,

@@ -32,8 +32,8 @@ def under_load(seconds: int) -> Iterator[Figure]:
         stage.finished(stage.order(customer), 60 + number)
         _warm(stage, customer, customer.users[number:])
         with spending(stage.world.pids) as spent:
-            made = _changes(stage, customer, customer.users[:number], 1 / A_SECOND)
-            waits = _arrivals(stage, made, 30)
+            made = changes(stage, customer, customer.users[:number], 1 / A_SECOND)
+            waits = arrivals(stage, made, 30)
         shares = f"processor: host {spent.of('host') / spent.wall:.0%}"
         shares += f", busiest stand-in {spent.busiest[0]} {spent.busiest[1]:.0%}"
         title = f"freshness at {A_SECOND} changes a second"
@@ -41,7 +41,7 @@ def under_load(seconds: int) -> Iterator[Figure]:
         yield at_most("  p99", percentile(waits, 99), P99_GOAL, " s", notes=(_about(waits),))
 
 
-def notifications_lost(changes: int, every: int) -> Iterator[Figure]:
+def notifications_lost(number: int, every: int) -> Iterator[Figure]:
     """No notification ever comes: the timer's sweeps find every change.
 
     `every`: seconds between two sweeps. With less than a minute, what is missing of it is added to
@@ -51,12 +51,12 @@ def notifications_lost(changes: int, every: int) -> Iterator[Figure]:
         schedule = "0 * * * * *" if every == 60 else f"*/{every} * * * * *"
         stage.start_host(SWEEP_SCHEDULE=schedule)
         stage.limit_bms()
-        customer = stage.connect(changes + 10)
+        customer = stage.connect(number + 10)
         stage.finished(stage.order(customer), 120)
-        _warm(stage, customer, customer.users[changes:])
+        _warm(stage, customer, customer.users[number:])
         stage.entra.switch(notify_loss_rate=1.0)
-        made = _changes(stage, customer, customer.users[:changes], 2 * every / changes)
-        waits = [one + 60 - every for one in _arrivals(stage, made, 3 * every + 30)]
+        made = changes(stage, customer, customer.users[:number], 2 * every / number)
+        waits = [one + 60 - every for one in arrivals(stage, made, 3 * every + 30)]
         notes: tuple[str, ...] = (_about(waits),)
         if every != 60:
             notes += (f"swept every {every} s, and {60 - every} s added to each wait",)
@@ -78,9 +78,9 @@ def beside_a_waiting_sync(window: int, limit: int, people: int) -> Iterator[Figu
         linked = [user for user in customer.users if user in set(linked)]
         # Two calls each, and what the first share pays for: half of what is free for fresh changes.
         fresh = linked[: (limit - share) * 3 // 4]
-        made = _changes(stage, customer, fresh, window / len(fresh))
+        made = changes(stage, customer, fresh, window / len(fresh))
         run = stage.finished(sync, (people / share + 4) * window)
-        waits = _arrivals(stage, made, window)
+        waits = arrivals(stage, made, window)
         usage = stage.bms.usage()
         refused = sum(int(one["refused"]) for one in usage.values())
         bulk = sorted(
@@ -133,11 +133,11 @@ def _wait_until_waiting(stage: Stage, sync: str, timeout: float) -> None:
 
 def _warm(stage: Stage, customer: Customer, users: Sequence[str]) -> None:
     """A few changes first, so that every client and token of the process is there."""
-    made = _changes(stage, customer, users, 0.1, "Warm")
-    _arrivals(stage, made, 200)
+    made = changes(stage, customer, users, 0.1, "Warm")
+    arrivals(stage, made, 200)
 
 
-def _changes(
+def changes(
     stage: Stage, customer: Customer, users: Sequence[str], pause: float, word: str = "Fresh"
 ) -> dict[str, float]:
     """Change one user after the other; when each new title was set."""
@@ -154,7 +154,7 @@ def _changes(
     return made
 
 
-def _arrivals(stage: Stage, made: Mapping[str, float], timeout: float) -> list[float]:
+def arrivals(stage: Stage, made: Mapping[str, float], timeout: float) -> list[float]:
     """Seconds from each change to BMS; those that have not come by then count as infinite."""
     until = time.monotonic() + timeout
     while True:

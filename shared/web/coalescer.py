@@ -17,8 +17,6 @@ from shared.core.model import ConnectionId, GroupId, UserId
 from shared.core.notifications import Hints
 
 _MOMENT = 0.05  # seconds: unnoticed by a person, and plenty at twenty changes a second
-_BUSY_MOMENT = 0.2  # in a burst, where messages matter more than the moment
-_BURST = 10  # requests gathered in one go that make it a burst
 
 
 @dataclass(slots=True)
@@ -73,14 +71,12 @@ class Coalescer:
     async def _run(self, connection_id: ConnectionId) -> None:
         """Send until nothing is open for this connection."""
         loop = asyncio.get_running_loop()
-        moment = _MOMENT
         try:
             while connection_id in self._open:
-                wait = self._open[connection_id].began + moment - loop.time()
+                wait = self._open[connection_id].began + _MOMENT - loop.time()
                 if wait > 0:
                     await asyncio.sleep(wait)
                 gathered = self._open.pop(connection_id)
-                moment = _BUSY_MOMENT if gathered.requests >= _BURST else _MOMENT
                 try:
                     await loop.run_in_executor(
                         self._executor(), self._send, connection_id, gathered

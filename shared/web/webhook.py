@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.core.messages import (
     SweepOrder,
@@ -37,6 +37,7 @@ from shared.core.notifications import (
 from shared.errors import Limited, SyncError
 from shared.measures import tracer
 from shared.ports import FRESH, SWEEPS, Connections, Now, Queues, SweepState, Vault
+from shared.web.bursts import HIDDEN, Bursts, Covering
 from shared.web.coalescer import Coalescer, Gathered
 from shared.web.http import Reply, Request, problem
 from shared.web.webhook_facts import Facts, FactsCache, read_facts
@@ -82,6 +83,7 @@ class Webhook:
             self._executor,
         )
         self._coalescer = Coalescer(self._send, self._executor)
+        self._bursts = Bursts(self._send_covering, self._executor)
         self._discarded: dict[str, tuple[float, int]] = {}
 
     async def answer(self, connection_id: str, request: Request) -> Reply:
@@ -134,7 +136,12 @@ class Webhook:
         if not facts.wanted and not hints.lifecycle:
             # Perhaps a person has asked for the first sync at this very moment (R5).
             facts = await self._facts.reload(connection_id, at_most=0.1) or facts
-        if _worth_queueing(hints, facts):
+        if not _worth_queueing(hints, facts):
+            return
+        count = len(hints.users) + len(hints.members) + len(hints.groups)
+        if self._bursts.takes(connection_id, count) and not hints.lifecycle:
+            await self._bursts.cover(connection_id, hints)
+        else:
             await self._coalescer.add(connection_id, hints)
 
     async def _items(self, body: bytes) -> list[object]:
@@ -157,14 +164,23 @@ class Webhook:
         others = [user for user in gathered.users if user not in gathered.members]
         for users, membership in ((others, False), (list(gathered.members), True)):
             self._send_users(connection_id, users, at, membership=membership)
-        groups = list(gathered.groups)
         if gathered.lifecycle:
             # What went past while the subscription was ill is found by a sweep.
             self._order(SweepOrder(connection_id, "subscriptions", signal_at=at))
-        if groups or gathered.lifecycle:
-            for start in range(0, len(groups) or 1, _GROUPS_PER_MESSAGE):
-                some: tuple[GroupId, ...] = tuple(groups[start : start + _GROUPS_PER_MESSAGE])
-                self._order(SweepOrder(connection_id, "sweep", signal_at=at, groups=some))
+            if not gathered.groups:
+                self._order(SweepOrder(connection_id, "sweep", signal_at=at))
+        self._order_groups(connection_id, tuple(gathered.groups), at)
+
+    def _send_covering(self, connection_id: ConnectionId, covering: Covering) -> None:
+        """In a worker thread: a sweep that finds what a burst was about."""
+        at = covering.signal_at or self._now()
+        with tracer.start_as_current_span(
+            "graph notifications",
+            attributes={"connection": connection_id, "requests": covering.requests},
+        ):
+            sweep = SweepOrder(connection_id, "sweep", signal_at=at)
+            self._order(sweep, covering.delay)
+            self._order_groups(connection_id, covering.groups, at, HIDDEN)
 
     def _send_users(
         self, connection_id: ConnectionId, users: list[UserId], at: datetime, *, membership: bool
@@ -175,8 +191,19 @@ class Webhook:
         for message in pack(delta, users, _USERS_PER_MESSAGE):
             self._queues.send(FRESH, encode_user_delta(message))
 
-    def _order(self, order: SweepOrder) -> None:
-        self._queues.send(SWEEPS, encode_sweep_order(order))
+    def _order_groups(
+        self,
+        connection_id: ConnectionId,
+        groups: tuple[GroupId, ...],
+        at: datetime,
+        delay: timedelta | None = None,
+    ) -> None:
+        for start in range(0, len(groups), _GROUPS_PER_MESSAGE):
+            some = groups[start : start + _GROUPS_PER_MESSAGE]
+            self._order(SweepOrder(connection_id, "sweep", signal_at=at, groups=some), delay)
+
+    def _order(self, order: SweepOrder, delay: timedelta | None = None) -> None:
+        self._queues.send(SWEEPS, encode_sweep_order(order), delay)
 
     def _count_discarded(self, connection_id: str, count: int) -> None:
         """One line now and then: a stranger must not fill the log."""
