@@ -46,6 +46,7 @@ class UserDelta:
     membership: bool = False  # the signal was about a group, which may lag behind (graph.md 3.7)
     revived: int = 0  # how often it came back from the poison queue
     lines: tuple[str, ...] = ()  # of the activity, to be undone: nothing is decided then
+    index_since: datetime | None = None  # when it began: matching rests on nothing older (R6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ def encode_user_delta(delta: UserDelta) -> str:
     }
     if delta.signal_at:
         body["at"] = delta.signal_at.isoformat()
+    if delta.index_since:
+        body["ix"] = delta.index_since.isoformat()
     for key, value in (
         ("ub", delta.upper_bound),
         ("s", delta.sync),
@@ -120,6 +123,7 @@ def decode_user_delta(text: str) -> UserDelta:
             revived=int(body.get("r", 0)),
             together=int(body.get("tg", 0)),
             lines=tuple(str(line) for line in body.get("un", ())),
+            index_since=_time(body.get("ix")),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableMessage("not a user delta") from error

@@ -34,7 +34,7 @@ from shared.core.worklist import ItemKind, kind_of
 from shared.ports import Directory, Links
 
 # A person's unsettled conflict is looked at again with an index of at most this age.
-_CONFLICT_AGE = timedelta(minutes=10)
+CONFLICT_AGE = timedelta(minutes=10)
 
 
 class Findings(Protocol):
@@ -136,8 +136,7 @@ class Comparison:
             self.unchanged += 1
             return
         if isinstance(step, Seek):
-            conflict = link is not None and link.in_conflict
-            self.findings.needs_index(self.began - _CONFLICT_AGE if conflict else self.began)
+            self._needs_index(link)
             if step.leaving is not None and link is not None:
                 # His old record goes: counted with the leavers (R17).
                 self._move(link)
@@ -146,6 +145,8 @@ class Comparison:
 
     def _compare_employee(self, rule: MappingRule, user: EntraUser, link: Link | None) -> None:
         """Employees are few, and what they should be rests on more than a list of members shows."""
+        if rule.record_type is RecordType.CONTACT:
+            self._needs_index(link)  # as a contact he is matched anew (R18)
         changes_type = link is not None and link.record_type is not rule.record_type
         if changes_type and link is not None and link.record_id is not None:
             by_a_person = link.hold is HoldMark.REFUSED
@@ -153,6 +154,10 @@ class Comparison:
                 self._move(link)  # with the leavers (R18, R20)
                 return
         self.findings.differs(user.id, link, user, rule)
+
+    def _needs_index(self, link: Link | None) -> None:
+        conflict = link is not None and link.in_conflict
+        self.findings.needs_index(self.began - CONFLICT_AGE if conflict else self.began)
 
     def _move(self, link: Link) -> None:
         if link.hold is HoldMark.REFUSED:

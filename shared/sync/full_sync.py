@@ -62,6 +62,7 @@ class _Queueing:
     sync_id: SyncId
     origin: Origin
     attempt: str
+    began: datetime
     queues: Queues
     reading: ReadAddresses
     approved: Mapping[UserId, RecordId]
@@ -116,7 +117,8 @@ class _Queueing:
 
     @property
     def _delta(self) -> UserDelta:
-        return UserDelta(self.connection.id, (), self.origin, sync=self.sync_id)
+        began = self.began
+        return UserDelta(self.connection.id, (), self.origin, sync=self.sync_id, index_since=began)
 
     def _send(self, queue: str, delta: UserDelta) -> None:
         self.parts += 1
@@ -161,6 +163,7 @@ class FullSync:
             sync_id=sync_id,
             origin=origin,
             attempt=attempt,
+            began=began,
             queues=self.queues,
             reading=self.reading,
             approved=self.approvals.of(connection),

@@ -11,6 +11,7 @@ from shared.core.model import Link, LinkState, RecordType, UserId
 from shared.errors import TryLater
 from shared.ports import Conflict, Conflicts, Links, Now, Owners, Queues
 from shared.sync.address_reading import ReadAddresses
+from shared.sync.comparing import CONFLICT_AGE
 from shared.sync.contact_jobs import Create, Job, TakeOver
 from shared.sync.finding import Answer, FindRecords, Sought, creating_elsewhere
 from shared.sync.handing_over import HandingOver
@@ -36,8 +37,7 @@ class Seeking:
     def jobs(self, work: Work, sought: Sequence[Sought]) -> list[Job]:
         """A job for each user who has one match or none; conflicts are remembered and told."""
         now = self.now()
-        if not work.bulk:
-            self.reading.since(None)
+        self.reading.since(_index_since(work, sought))
         going = [one for one in sought if not self._may_be_in_flight(work, one, now)]
         answers = self._answers(work, going, now)
         jobs: list[Job] = []
@@ -169,6 +169,19 @@ class Seeking:
             return
         notes = (f"records: {', '.join(str(record) for record in found.record_ids)}",)
         work.tell(one.user_id, "conflict", found.reason, link, notes=notes)
+
+
+def _index_since(work: Work, sought: Sequence[Sought]) -> datetime | None:
+    """How new the index must be (R6).
+
+    Bulk work is not searched user by user: as new as its comparison, which read the index for
+    those whom it saw to need it; who turns out to need it later finds it read, or reads it.
+    """
+    began = work.delta.index_since if work.bulk else None
+    if began is None:
+        return None
+    waits = all(work.link_of(one.user_id).in_conflict for one in sought)
+    return began - CONFLICT_AGE if waits else began
 
 
 def _locked(answer: Answer) -> bool:
