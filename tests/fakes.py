@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from shared.core.digest import LinkDigests
 from shared.core.messages import (
     SweepOrder,
     UserDelta,
@@ -165,6 +166,13 @@ class FakeLinks:
 
     def all(self, connection_id: ConnectionId) -> Iterator[list[Link]]:
         yield self._of(connection_id)
+
+    def digests(self, connection_id: ConnectionId) -> LinkDigests:
+        digests = LinkDigests(connection_id)
+        for page in self.all(connection_id):
+            for link in page:
+                digests.add(link)
+        return digests
 
     def employees(self, connection_id: ConnectionId) -> list[Link]:
         return [link for link in self._of(connection_id) if link.record_type == "employee"]
