@@ -1,7 +1,8 @@
 """The floors: bare loops that do the same outside calls as the app, and nothing else.
 
-`reads`: the Graph pages and the links of one connection, read and parsed. `writes`: a list of BMS
-calls, sent again. Both use the app's own session settings, its JSON parser and its concurrency.
+`reads`: the Graph pages and the links of one connection, read and parsed into rows. `writes`: a
+list of BMS calls, sent again. Both use the app's own session settings, its JSON parser and its
+concurrency: pages and links are read at the same time.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def run(environment: Mapping[str, str], *words: str) -> Json:
 
 def reads(connection_id: str, group: str) -> Json:
     """Everything that a full sync reads."""
-    from shared.adapters import table_requests
+    from shared.adapters.graph_shapes import _USER_PAGE
+    from shared.adapters.store_digests import _DECODER
     from shared.adapters.store_people import _DIGEST
     from shared.core.model import ConnectionId
     from shared.wiring import app
@@ -54,26 +56,31 @@ def reads(connection_id: str, group: str) -> Json:
     directory: Any = full_sync.directories.open(connection)
     token = directory.calls.sign_in.token(connection)
     table: Any = full_sync.links
-    client = table._table._open()
+    table._table._open()
     session = PooledSession()
     headers = {"Authorization": f"Bearer {token}", "ConsistencyLevel": "eventual"}
-    url: str | None = (
+    first = (
         f"{the_app.settings.graph_url}/v1.0/groups/{group}/transitiveMembers/microsoft.graph.user"
         f"?$count=true&$select={USER_FIELDS}&$top=999"
     )
+
+    def links() -> int:
+        found = table._table.contents("PartitionKey eq @p", {"p": connection_id}, _DIGEST)
+        return sum(len(_DECODER.decode(content).value) for content in found)
+
+    def users() -> int:
+        count, url = 0, first
+        while url:
+            page = _USER_PAGE.decode(session.get(url, headers=headers, timeout=30).content)
+            count += len(page.value)
+            url = page.next_link or ""
+        return count
+
     wall, cpu = time.perf_counter(), time.process_time()
-    links = 0
-    query, parameters = "PartitionKey eq @p", {"p": connection_id}
-    for page, _ in table_requests.pages(client, query, parameters, _DIGEST, 1000, None):
-        links += len(page)
-    users = 0
-    while url:
-        answer = session.get(url, headers=headers, timeout=30)
-        body = json.loads(answer.content)
-        users += len(body["value"])
-        url = body.get("@odata.nextLink")
-    spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
-    return {**spent, "links": links, "users": users}
+    with ThreadPoolExecutor(1) as pool:  # both at once, as the app does
+        reading = pool.submit(links)
+        read = {"users": users(), "links": reading.result()}
+    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, **read}
 
 
 def writes(base: str, calls: Sequence[Json]) -> Json:

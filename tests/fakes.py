@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from shared.core.digest import LinkDigests
 from shared.core.messages import (
     SweepOrder,
     UserDelta,
@@ -167,6 +168,13 @@ class FakeLinks:
     def all(self, connection_id: ConnectionId) -> Iterator[list[Link]]:
         yield self._of(connection_id)
 
+    def digests(self, connection_id: ConnectionId) -> LinkDigests:
+        digests = LinkDigests(connection_id)
+        for page in self.all(connection_id):
+            for link in page:
+                digests.add(link)
+        return digests
+
     def employees(self, connection_id: ConnectionId) -> list[Link]:
         return [link for link in self._of(connection_id) if link.record_type == "employee"]
 
@@ -306,6 +314,9 @@ class FakeUndoOutcomes:
     def put(self, run: SyncId, outcomes: Sequence[UndoOutcome]) -> None:
         for each in outcomes:
             self.held.setdefault((run, each.activity_id), each)
+
+    def get_many(self, run: SyncId, activity_ids: Sequence[str]) -> Sequence[UndoOutcome]:
+        return [self.held[run, each] for each in activity_ids if (run, each) in self.held]
 
     def list(
         self, run: SyncId, *, limit: int, cursor: str | None = None

@@ -14,7 +14,15 @@ from typing import Final
 from urllib.parse import quote
 
 from shared.adapters import graph_delta, graph_look, graph_nesting, graph_subscriptions
-from shared.adapters.graph_calls import EVENTUAL, NAME, GraphCalls, error_of, object_of
+from shared.adapters.graph_calls import (
+    EVENTUAL,
+    NAME,
+    GraphCalls,
+    error_of,
+    next_link,
+    object_of,
+    rows_of,
+)
 from shared.adapters.graph_shapes import (
     GROUP_FIELDS,
     USER_FIELDS,
@@ -23,8 +31,9 @@ from shared.adapters.graph_shapes import (
     text_of,
     user_of,
     users_of,
+    users_page,
 )
-from shared.adapters.http import BrakeBoard, HttpClient
+from shared.adapters.http import Answer, BrakeBoard, HttpClient
 from shared.adapters.http_session import PooledSession
 from shared.config import Settings
 from shared.core.model import Connection, EntraGroup, EntraUser, GroupId, UserId
@@ -153,8 +162,7 @@ class GraphDirectory:
             f"/groups/{quote(group, safe='')}/{'transitiveMembers' if nested else 'members'}"
             f"/microsoft.graph.user?$count=true&$select={USER_FIELDS}&$top={_PAGE}"
         )
-        for rows in self.calls.pages(url, EVENTUAL):
-            yield users_of(rows)
+        return self.calls.pages_as(_users_and_link, url, EVENTUAL)
 
     def nested_groups(self, group: GroupId) -> set[GroupId]:
         """Every group below this one, however deep."""
@@ -200,6 +208,14 @@ class GraphDirectory:
     def delete_subscription(self, subscription_id: str) -> None:
         """Gone already is fine."""
         graph_subscriptions.delete(self.calls, subscription_id)
+
+
+def _users_and_link(answer: Answer) -> tuple[list[EntraUser], str]:
+    page = users_page(answer.content)
+    if page is not None:
+        return page
+    body = object_of(answer)
+    return users_of(rows_of(body)), next_link(body)
 
 
 def _searches(resource: str, fields: str, filters: Sequence[str], limit: int) -> list[str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.adapters.http import Answer, Brake, HttpClient
 from shared.core.model import Connection
@@ -22,6 +22,7 @@ NAME = "Microsoft Graph"
 # Casts and $count are "advanced queries"; the header is not remembered in a nextLink.
 EVENTUAL = {"ConsistencyLevel": "eventual"}
 _RESTARTS = 2
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,16 @@ class GraphCalls:
     def pages(
         self, url: str, headers: Mapping[str, str] | None = None
     ) -> Iterator[list[dict[str, Any]]]:
-        """The rows of a list, page by page; never just ends early.
+        """The rows of a list, page by page; never just ends early."""
+        return self.pages_as(_rows_and_link, url, headers)
+
+    def pages_as(
+        self,
+        read: Callable[[Answer], tuple[list[_T], str]],
+        url: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[list[_T]]:
+        """The same, where `read` gives a page's rows and the link to the next one.
 
         The tokens in nextLinks of lists live for minutes only. One that has died starts the list
         again, so rows may come twice.
@@ -105,15 +115,24 @@ class GraphCalls:
                     following = url
                     continue
                 raise error_of(answer)
-            body = object_of(answer)
-            rows = body.get("value")
-            if not isinstance(rows, list):
-                raise TryLater("Microsoft Graph sent a page without its rows.")
-            link = next_link(body)
+            rows, link = read(answer)
             if link == following:
                 raise TryLater("Microsoft Graph sent a page that leads to itself.")
             yield rows
             following = link
+
+
+def _rows_and_link(answer: Answer) -> tuple[list[dict[str, Any]], str]:
+    body = object_of(answer)
+    return rows_of(body), next_link(body)
+
+
+def rows_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a page; TryLater when it has none."""
+    rows = body.get("value")
+    if not isinstance(rows, list):
+        raise TryLater("Microsoft Graph sent a page without its rows.")
+    return rows
 
 
 def next_link(body: Mapping[str, Any]) -> str:

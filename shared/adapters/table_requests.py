@@ -70,7 +70,7 @@ def get(client: TableClient, partition: str, row: str) -> Entity | None:
     from azure.core.exceptions import ResourceNotFoundError
 
     try:
-        return _entity(_object(_call(client, "GET", _place(client, partition, row))))
+        return _entity(_object(_call(client, "GET", _place(client, partition, row)).content))
     except ResourceNotFoundError:
         return None
 
@@ -84,17 +84,33 @@ def pages(
     after: str | None,
 ) -> Iterator[tuple[list[Entity], str | None]]:
     """Pages of a query, each with the token of the next page (None at the end)."""
+    for content, token in contents(client, query, parameters, select, page, after):
+        rows = _object(content).get("value", [])
+        yield [_entity(row) for row in rows], token
+
+
+def contents(
+    client: TableClient,
+    query: str,
+    parameters: Mapping[str, Any],
+    select: Sequence[str],
+    page: int,
+    after: str | None,
+    *,
+    plain: bool = False,
+) -> Iterator[tuple[bytes, str | None]]:
+    """The same as the JSON that came; `plain`: without types and etags."""
     asked = {"$filter": filled(query, parameters), "$top": str(page)}
     if select:
         asked["$select"] = ",".join(select)
+    headers = {"Accept": "application/json;odata=nometadata"} if plain else None
     while True:
         words = {**asked, **_token_read(after)}
         address = f"{client.url}/{client.table_name}()?{urlencode(words, quote_via=quote)}"
-        answer = _call(client, "GET", address)
-        rows = _object(answer).get("value", [])
+        answer = _call(client, "GET", address, headers)
         following = [answer.headers.get(f"x-ms-continuation-{one}", "") for one in _CONTINUATION]
         after = "\n".join(following) if any(following) else None
-        yield [_entity(row) for row in rows], after
+        yield answer.content, after
         if after is None:
             return
 
@@ -207,11 +223,11 @@ def _call(
     return answer
 
 
-def _object(answer: Any) -> dict[str, Any]:
+def _object(content: bytes) -> dict[str, Any]:
     from azure.core.exceptions import DecodeError
 
     try:
-        body = json.loads(answer.content)
+        body = json.loads(content)
     except ValueError as error:
         raise DecodeError("an answer is cut off or no JSON") from error
     if not isinstance(body, dict):

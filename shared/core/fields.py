@@ -7,9 +7,9 @@ Three texts meet for each field: what Entra says now, what BMS holds now, and wh
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as _quoted
 
 from shared.core.matching import key, primary_address
 from shared.core.model import (
@@ -46,16 +46,15 @@ class WantedContact:
     fingerprint: str = field(init=False, compare=False, default="")
 
     def __post_init__(self) -> None:
-        values = [
+        values = (
             self.first_name,
             self.last_name,
             self.email,
             self.work_phone,
             self.mobile_phone,
             self.job_title,
-        ]
-        digest = hashlib.sha256(json.dumps(values).encode()).hexdigest()[:24]
-        object.__setattr__(self, "fingerprint", digest)
+        )
+        object.__setattr__(self, "fingerprint", fingerprint_of(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +82,30 @@ class ContactChanges:
 def wanted_contact(user: EntraUser, email_source: str) -> WantedContact:
     """R11: the values for a contact. `first_name` is "" when Entra has no name at all."""
     notes: list[str] = []
+    values = contact_values(user, email_source, notes)
+    return WantedContact(*values, notes=tuple(notes))
+
+
+def contact_values(
+    user: EntraUser, email_source: str, notes: list[str]
+) -> tuple[str, str, str, str, str, str]:
+    """The texts of a `WantedContact` in its order; what was cut is added to `notes`."""
     first, last = _names(user)
-    return WantedContact(
-        first_name=_cut(first, "first name", notes),
-        last_name=_cut(last, "last name", notes),
-        email=primary_address(user, email_source),
-        work_phone=_text(user.business_phone),
-        mobile_phone=_text(user.mobile_phone),
-        job_title=_cut(_text(user.job_title), "job title", notes),
-        notes=tuple(notes),
+    return (
+        _cut(first, "first name", notes),
+        _cut(last, "last name", notes),
+        primary_address(user, email_source),
+        _text(user.business_phone),
+        _text(user.mobile_phone),
+        _cut(_text(user.job_title), "job title", notes),
     )
+
+
+def fingerprint_of(values: Sequence[str]) -> str:
+    """Changes when any value computed from Entra changes (R12)."""
+    # As JSON, so that no two lists of values look alike.
+    text = f"[{', '.join(map(_quoted, values))}]"
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def _names(user: EntraUser) -> tuple[str, str]:

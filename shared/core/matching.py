@@ -69,8 +69,10 @@ def primary_address(user: EntraUser, email_source: str) -> str:
 
     Somebody with neither, but with an SMTP alias, is known by that.
     """
-    sources = [user.upn, user.mail] if email_source == "upn" else [user.mail, user.upn]
-    for address in (*sources, *_aliases(user)):
+    first, second = (user.upn, user.mail) if email_source == "upn" else (user.mail, user.upn)
+    if usable(first):
+        return "".join(first.split())
+    for address in (second, *_aliases(user)):
         if usable(address):
             return "".join(address.split())
     return ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from shared.core.digest import LinkDigests
 from shared.core.model import (
     AccountId,
     ConnectionId,
@@ -31,6 +32,9 @@ class Links(Protocol):
 
         Names, addresses, written values and claims are left out.
         """
+
+    def digests(self, connection_id: ConnectionId) -> LinkDigests:
+        """Every link of the connection, packed: what a comparison needs of many."""
 
     def employees(self, connection_id: ConnectionId) -> list[Link]:
         """The links that are, were or become employees, whole."""

@@ -8,14 +8,16 @@ missing stops the comparison before anybody is missed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.core.decision import NO_ADDRESS, NO_NAME, Nothing, Seek, first_step
-from shared.core.digest import LinkDigests, id_bytes
-from shared.core.fields import wanted_contact
+from shared.core.digest import Alike, LinkDigests, id_bytes
+from shared.core.fields import contact_values, fingerprint_of, wanted_contact
 from shared.core.model import (
     Connection,
     EntraUser,
@@ -32,9 +34,11 @@ from shared.core.model import (
 from shared.core.rules import Placement, in_order, refusal
 from shared.core.worklist import ItemKind, kind_of
 from shared.ports import Directory, Links
+from shared.sync.reading_ahead import one_ahead
 
 # A person's unsettled conflict is looked at again with an index of at most this age.
 CONFLICT_AGE = timedelta(minutes=10)
+_MOST_ANSWERS = 10_000  # kept; far more than there are kinds of links in a tenant
 
 
 class Findings(Protocol):
@@ -73,13 +77,13 @@ class Comparison:
 
     connection: Connection
     rules: list[MappingRule]  # the enabled ones
-    digests: LinkDigests
+    read_links: Callable[[], LinkDigests]  # waits until they are read
     unreadable: frozenset[GroupId]
     unknown: frozenset[RuleId]  # the rules of these groups
     gone: frozenset[RuleId]  # whose groups are gone for good, it seems
     began: datetime
     findings: Findings
-    placed: set[bytes] = field(default_factory=set)
+    settled: set[tuple[RuleId, Alike]] = field(default_factory=set)
     without_rule: dict[UserId, Placement] = field(default_factory=dict)
     seen: int = 0
     unchanged: int = 0
@@ -93,14 +97,15 @@ class Comparison:
 
     def read(self, rule: MappingRule, directory: Directory) -> None:
         """Read one group to its end."""
-        for page in directory.members(rule.group_id, nested=rule.include_nested):
+        for page in one_ahead(directory.members(rule.group_id, nested=rule.include_nested)):
+            digests = self.read_links()
             for user in page:
-                self._compare(rule, user)
+                self._compare(rule, user, digests)
             self.findings.page_read(self.seen)
 
-    def _compare(self, rule: MappingRule, user: EntraUser) -> None:
+    def _compare(self, rule: MappingRule, user: EntraUser, digests: LinkDigests) -> None:
         mark = id_bytes(user.id)
-        if mark in self.placed:
+        if digests.is_taken(mark):
             return
         because = refusal(rule, user)
         if because is not None:
@@ -109,11 +114,24 @@ class Comparison:
                 self.without_rule[user.id] = Placement(None, reason, True, self.unknown, ())
                 self.findings.refused(user, reason)
             return
-        self.placed.add(mark)
         self.without_rule.pop(user.id, None)
         self.seen += 1
+        values = contact_values(user, self.connection.email_source, [])
+        # Nearly everybody is like somebody before him who was as remembered.
+        named = values[0] and values[2]
+        alike = digests.alike(mark, fingerprint_of(values)) if named else None
+        if alike is not None and (rule.id, alike) in self.settled:
+            self.unchanged += 1
+            digests.drop(mark)
+        elif self._is_settled(rule, user, digests):
+            self.unchanged += 1
+            if alike is not None and len(self.settled) < _MOST_ANSWERS:
+                self.settled.add((rule.id, alike))
+
+    def _is_settled(self, rule: MappingRule, user: EntraUser, digests: LinkDigests) -> bool:
+        """Whether he is as remembered; whoever is not is told to the findings."""
         wanted = wanted_contact(user, self.connection.email_source)
-        link = self.digests.take(
+        link = digests.take(
             user.id,
             rules=self.rules,
             fingerprint=wanted.fingerprint,
@@ -123,7 +141,7 @@ class Comparison:
             link is not None and link.record_type is RecordType.EMPLOYEE
         ):
             self._compare_employee(rule, user, link)
-            return
+            return False
         step = first_step(
             Placement(rule, "", True, self.unknown, ()),
             wanted,
@@ -133,15 +151,15 @@ class Comparison:
         )
         unsettled = link is not None and (link.hold or link.in_conflict or link.refused)
         if isinstance(step, Nothing) and not unsettled:
-            self.unchanged += 1
-            return
+            return True
         if isinstance(step, Seek):
             self._needs_index(link)
             if step.leaving is not None and link is not None:
                 # His old record goes: counted with the leavers (R17).
                 self._move(link)
-                return
+                return False
         self.findings.differs(user.id, link, user, rule)
+        return False
 
     def _compare_employee(self, rule: MappingRule, user: EntraUser, link: Link | None) -> None:
         """Employees are few, and what they should be rests on more than a list of members shows."""
@@ -169,9 +187,10 @@ class Comparison:
     def finish(self) -> None:
         """Members that no rule takes, and people who are in no mapped group any more."""
         deactivates = self.connection.on_leave != "keep"
+        digests = self.read_links()
         for user_id, placement in self.without_rule.items():
             self.seen += 1
-            link = self.digests.take(
+            link = digests.take(
                 user_id, rules=self.rules, fingerprint="", reasons=(placement.reason,)
             )
             if link is not None and link.record_id is not None:
@@ -189,7 +208,7 @@ class Comparison:
                 self.unchanged += 1
             else:
                 self.findings.differs(user_id, link, None, None)
-        for link in self.digests.left(self.rules):
+        for link in digests.left(self.rules):
             if link.record_id is None or _is_to_leave_by_worklist(link):
                 self.findings.differs(link.user_id, link, None, None)
             elif _stays_to_be_taken_out(link) and link.rule_id not in self.unknown:
@@ -222,16 +241,18 @@ def compare_with(
     began: datetime,
     findings: Findings,
 ) -> Comparison:
-    """The comparison of these rules, as their groups are, with every link of the connection."""
+    """The comparison of these rules, as their groups are, with every link of the connection.
+
+    The links are read while the first page of members comes.
+    """
     unreadable = unreadable_in(rules)
-    digests = LinkDigests(connection.id)
-    for page in links.all(connection.id):
-        for link in page:
-            digests.add(link)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="links")
+    reading = pool.submit(copy_context().run, links.digests, connection.id)
+    pool.shutdown(wait=False)
     return Comparison(
         connection=connection,
         rules=[rule for rule in rules if rule.enabled],
-        digests=digests,
+        read_links=reading.result,
         unreadable=unreadable,
         unknown=frozenset(
             rule.id for rule in rules if rule.group_id in unreadable and not rule.group_gone_twice

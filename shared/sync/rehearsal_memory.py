@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from shared.core.digest import LinkDigests
 from shared.core.model import (
     Activity,
     Connection,
@@ -104,6 +105,9 @@ class RehearsedLinks:
 
     def all(self, connection_id: ConnectionId) -> Iterator[list[Link]]:
         return self.real.all(connection_id)
+
+    def digests(self, connection_id: ConnectionId) -> LinkDigests:
+        return self.real.digests(connection_id)
 
     def employees(self, connection_id: ConnectionId) -> list[Link]:
         return self.real.employees(connection_id)

@@ -7,7 +7,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.digest import LinkDigests
+from shared.core.decision import first_step
+from shared.core.digest import LinkDigests, id_bytes
+from shared.core.fields import WantedContact
 from shared.core.model import (
     AccountId,
     Link,
@@ -17,6 +19,7 @@ from shared.core.model import (
     RuleId,
     UserId,
 )
+from shared.core.rules import Placement
 from tests.builders import CONNECTION, a_link, a_rule, a_user_id
 
 RULES = [a_rule("staff"), a_rule("sales")]
@@ -88,3 +91,39 @@ def test_a_link_is_taken_once_and_the_others_are_left_r23() -> None:
 
 def test_a_stranger_has_no_link() -> None:
     assert digests().take(a_user_id("ada"), rules=RULES, fingerprint="", reasons=()) is None
+
+
+@given(st.lists(_LINKS, min_size=2, max_size=2), st.booleans())
+def test_links_that_are_alike_get_the_same_first_step_r14(pair: list[Link], same: bool) -> None:
+    rule = RULES[0]
+    wanted = WantedContact("Ada", "L", "ada@example.com", "", "", "")
+    first, second = pair
+    if same:  # alike in all but the user and the record
+        number = None if first.record_id is None else RecordId(first.record_id + 1)
+        second = replace(first, user_id=second.user_id, record_id=number)
+    held = digests(first, second)
+    alike = [held.alike(id_bytes(one.user_id), wanted.fingerprint) for one in (first, second)]
+    assert not same or alike[0] == alike[1]
+    if alike[0] != alike[1]:
+        return
+
+    steps = []
+    for one in (first, second):
+        link = held.take(one.user_id, rules=RULES, fingerprint=wanted.fingerprint, reasons=REASONS)
+        placement = Placement(rule, "", True, frozenset(), ())
+        steps.append(first_step(placement, wanted, link, on_leave="x", match_scope="account"))
+    assert type(steps[0]) is type(steps[1])
+
+
+def test_a_user_is_taken_once_whether_he_has_a_link_or_not_r2() -> None:
+    held = digests(a_link("ada"))
+    ada, ben = id_bytes(a_user_id("ada")), id_bytes(a_user_id("ben"))
+    assert not held.is_taken(ada)
+    assert not held.is_taken(ben)
+
+    held.drop(ada)
+    held.take(a_user_id("ben"), rules=RULES, fingerprint="", reasons=())
+
+    assert held.is_taken(ada)
+    assert held.is_taken(ben)
+    assert held.left(RULES) == []

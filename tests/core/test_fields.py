@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.core.fields import (
     LONGEST,
     WantedContact,
+    fingerprint_of,
     wanted_contact,
 )
 from shared.core.model import (
@@ -324,3 +330,12 @@ def test_what_we_took_back_and_somebody_typed_again_stays_r13() -> None:
     later = compared(a_contact(job_title="Clerk"), wanted(), written=cleared.written)
 
     assert later.nothing
+
+
+@given(st.lists(st.text(max_size=12), min_size=6, max_size=6))
+def test_a_fingerprint_is_the_one_that_links_remember_since_the_first_version_r12(
+    values: list[str],
+) -> None:
+    former = hashlib.sha256(json.dumps(values).encode()).hexdigest()[:24]
+
+    assert fingerprint_of(values) == former
