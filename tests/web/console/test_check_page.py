@@ -12,6 +12,7 @@ from tests.web.world import World, a_draft, a_ready_world, a_rule
 PAGE = "/console/connections/contoso/check"
 SCRIPT = "<script>alert(1)</script>"
 COUNTS = {"inScope": 1234, "wouldMatch": 200, "wouldCreate": 1034, "conflicts": 2, "linked": 0}
+COUNTS |= {"withoutAddress": 0, "guestsLeftOut": 0, "blockedLeftOut": 0, "doubles": 0}
 
 
 def a_finding(severity: str = "warning", **members: Any) -> dict[str, Any]:
@@ -61,7 +62,16 @@ def test_the_page_comes_at_once_and_asks_for_the_check_by_itself() -> None:
 
 def test_a_check_that_takes_longer_is_asked_for_again() -> None:
     visitor, _ = a_check(
-        a_ready_world(), {"state": "running", "verdict": None, "counts": None}, 202
+        a_ready_world(),
+        {
+            "state": "running",
+            "startedAt": "2026-03-02T09:00:00Z",
+            "checkedAt": None,
+            "verdict": None,
+            "counts": None,
+            "findings": [],
+        },
+        202,
     )
 
     assert 'hx-trigger="every 3s"' in visitor.part(PAGE).source
