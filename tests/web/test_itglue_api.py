@@ -10,7 +10,7 @@ from shared.core.itglue import ItGlueSettings, OrganizationId, PassedOn, PassSta
 from shared.core.itglue_messages import decode_pass_on
 from shared.core.model import AccountId, ConnectionId, RecordId, Trouble, UserId
 from shared.errors import PersonMustAct, TryLater
-from shared.ports import ITGLUE, ITGLUE_KEY
+from shared.ports import ITGLUE, ITGLUE_KEY, GlueAccount
 from tests.fakes import START
 from tests.fakes_bms import an_account
 from tests.web.world import INES, World, a_connection, a_ready_world, a_rule
@@ -253,3 +253,21 @@ def test_settings_that_were_never_saved_are_off_in_the_status() -> None:
     world = World()
     assert world.call("GET", "/api/status").body["itGlue"]["state"] == "off"
     assert world.itglue.get() == ItGlueSettings()
+
+
+def test_r27_two_who_save_while_it_glue_answers_do_not_undo_each_others_choice() -> None:
+    world = switched_on(a_world())
+    check = world.glue.check
+    hers = ItGlueSettings(enabled=True, organizations=((AccountId(8), OrganizationId(9)),))
+
+    def meanwhile(settings: ItGlueSettings, key: str) -> GlueAccount:
+        world.glue_settings.held = hers
+        return check(settings, key)
+
+    world.glue.check = meanwhile  # type: ignore[method-assign]
+
+    answer = world.call("PUT", PATH, a_body())
+
+    assert answer.status == 409
+    assert "Please look again" in answer.body["detail"]
+    assert world.glue_settings.held == hers

@@ -100,7 +100,9 @@ class Console:
             if found is not None:
                 posted = request.method == "POST"
                 form = self._form(request, page.largest) if posted else Form()
-                return self._page(page, Visit(request, found, form, self.api, token))
+                return self._page(
+                    page, Visit(request, found, form, self.api, token, self.doors.now())
+                )
         raise Refused(404, "There is no page at this address.")
 
     def _page(self, page: Page, visit: Visit) -> Reply:

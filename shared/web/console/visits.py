@@ -12,6 +12,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -36,6 +37,7 @@ class Visit:
     form: Form
     api: Inside
     form_token: str
+    now: datetime
 
     @property
     def query(self) -> Mapping[str, str]:

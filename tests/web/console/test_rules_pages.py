@@ -7,10 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.core.model import GroupId, GroupState, SyncId, SyncRun
 from shared.errors import TryLater
+from shared.web.api.users import GroupShown
+from shared.web.http import Reply, json_reply
+from shared.web.router import AnyQuery, Call, Route
 from tests.fakes import START
 from tests.fakes_bms import an_account
 from tests.web.console.reader import Reader, Shown
@@ -495,3 +499,21 @@ def test_r5_the_re_evaluation_is_shown_until_it_is_done() -> None:
     assert "hx-trigger" in going.one("div", class_="progress").attributes
     assert "in force" in done.text
     assert "hx-trigger" not in done.one("div", class_="progress").attributes
+
+
+def test_r1_a_group_is_taken_by_its_id_where_another_ones_name_is_that_id() -> None:
+    groups = [
+        GroupShown(id=id_, name=name, kind="security", created_at=None, usable=True, reason=None)
+        for id_, name in ((SALES, SUPPORT), (SUPPORT, "Helpdesk"))
+    ]
+
+    def answer(_: Call) -> Reply:
+        return json_reply({"items": msgspec.to_builtins(groups), "nextCursor": None})
+
+    path = "/api/connections/{connectionId}/groups"
+    visitor = Reader(a_ready_world(), [Route("GET", path, answer, "Groups", query=AnyQuery)])
+
+    taken = press(visitor, visitor.get(RULES), "apply", **a_form())
+
+    assert taken.status == 200
+    assert "Helpdesk" in taken.text

@@ -47,7 +47,6 @@ def pages() -> list[Page]:
 
 def activity(visit: Visit) -> View:
     """GET /console/activity."""
-    opened_at = datetime.now(UTC)
     connections = all_connections(visit.api)
     who = _who(visit)
     wrong_day = ""
@@ -80,7 +79,7 @@ def activity(visit: Visit) -> View:
         "watch": ""
         if visit.asked("cursor") or who.unknown or who.choices
         else _watch(
-            asked, who.user_id, newest.id if newest else "", newest.at if newest else opened_at
+            asked, who.user_id, newest.id if newest else "", newest.at if newest else visit.now
         ),
     }
     return View("activity.html", values)

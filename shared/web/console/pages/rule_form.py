@@ -215,7 +215,7 @@ def _group(
     found = _groups(api, connection.id, group_id)
     if found.trouble:
         return {"groupState": "unverified"}  # nobody can tell now; the admin API asks again
-    [one] = found.items or (None,)
+    one = next((each for each in found.items if each.id.lower() == group_id.lower()), None)
     if one is None:
         return (
             "There is no group with this id in this tenant: search it by its name, or copy the "

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from shared.sync.re_evaluation import GATHER
@@ -18,7 +17,7 @@ from shared.web.api.mapping_rules import RuleList, RuleShown
 from shared.web.api.syncs import SyncList, SyncShown
 from shared.web.console import rule_draft
 from shared.web.console.forms import NOTHING_WRONG, Wrong, wrong_of
-from shared.web.console.inside import Inside, Refused, at
+from shared.web.console.inside import Refused, at
 from shared.web.console.pages import rule_form, rule_preview, rule_words
 from shared.web.console.rule_draft import Draft
 from shared.web.console.visits import LARGE_FORM, Onward, Page, View, Visit
@@ -140,7 +139,7 @@ class RuleSet:
             "foreign": foreign,
             "wrong": wrong,
             **rule_words.named(visit.api, [row.rule for row in rows]),
-            **progress(visit.api, self.connection),
+            **progress(visit, self.connection),
         }
         return View("rules.html", values, status)
 
@@ -194,12 +193,12 @@ def _said(rows: Sequence[rule_draft.Row], connection: ConnectionShown, *, confir
 # --- the re-evaluation after an edit --------------------------------------------------------------
 
 
-def progress(api: Inside, connection: ConnectionShown) -> dict[str, Any]:
+def progress(visit: Visit, connection: ConnectionShown) -> dict[str, Any]:
     """How far everybody has been compared by the rules as they are saved."""
     edited, compared = connection.rules_edited_at, connection.rules_compared_at
     run: SyncShown | None = None
     if edited is not None and connection.first_sync_at is not None:
-        runs = api.get(SyncList, "/api/syncs", connectionId=connection.id, limit=_SYNCS).items
+        runs = visit.api.get(SyncList, "/api/syncs", connectionId=connection.id, limit=_SYNCS).items
         since = [
             each
             for each in runs
@@ -209,7 +208,7 @@ def progress(api: Inside, connection: ConnectionShown) -> dict[str, Any]:
     owed = edited is not None and (compared is None or compared < edited)
     waits = 0
     if edited is not None:
-        waits = max(0, int((edited + GATHER - datetime.now(UTC)).total_seconds()))
+        waits = max(0, int((edited + GATHER - visit.now).total_seconds()))
     state = "none"
     if edited is not None and connection.first_sync_at is not None:
         if run is not None:
@@ -224,4 +223,4 @@ def progress_part(visit: Visit) -> View:
     path = at("/api/connections/{}", visit.path["connectionId"])
     connection = visit.api.get(ConnectionShown, path)
     values = {"connection": connection, "connection_here": at(_HERE, connection.id)}
-    return View("rules_progress.html", values | progress(visit.api, connection))
+    return View("rules_progress.html", values | progress(visit, connection))

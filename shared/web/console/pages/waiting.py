@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
-from shared.web.api.connections import ConnectionList
 from shared.web.api.employees import Looked, WorklistShown
 from shared.web.api.waiting import (
     ConflictList,
@@ -22,6 +19,7 @@ from shared.web.api.waiting import (
 from shared.web.api.what_waits import ConflictDetail, WaitingShown
 from shared.web.console.forms import NOTHING_WRONG, Form, Wrong, wrong_of
 from shared.web.console.inside import Refused, at
+from shared.web.console.names import all_connections
 from shared.web.console.rendering import file_reply
 from shared.web.console.visits import Onward, Page, View, Visit
 from shared.web.http import Reply
@@ -260,7 +258,6 @@ def _worklist(visit: Visit, wrong: Wrong, at_item: str, status: int) -> View:
 def _domains(visit: Visit) -> Mapping[str, str]:
     """The tenants' domain names by connection; empty texts are better than no page."""
     try:
-        listed = visit.api.get(ConnectionList, "/api/connections", limit=1000)
-    except (Refused, msgspec.DecodeError):
+        return {each.id: each.tenant_domain for each in all_connections(visit.api)}
+    except Refused:
         return {}
-    return {each.id: each.tenant_domain for each in listed.items}
