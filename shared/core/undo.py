@@ -142,9 +142,10 @@ def written_again(line: Activity, later: Iterable[Activity]) -> frozenset[str]:
     for one in later:
         if one.trace is None or one.undone_by or one.kind == "undo" or one.at <= line.at:
             continue
-        was = (one.trace.before.record_type, one.trace.before.record_id)
-        if was != (one.trace.record_type, one.record_id) and was[1] is not None:
-            found.add(RECORD)
+        before, now_his = one.trace.before, (one.trace.record_type, one.record_id)
+        ends_move = now_his == (before.old_record_type, before.old_record_id)
+        if before.record_id is not None and not ends_move:
+            found |= {RECORD} if now_his != (before.record_type, before.record_id) else set()
         if one.record_id == line.record_id:
             found.update(change.field for change in one.changes)
     return frozenset(found)

@@ -256,5 +256,5 @@ def test_an_address_that_bms_does_not_let_go_is_not_told_as_removed(world: World
     assert line.trace.removed == ()
     assert any("it stays" in note for note in line.notes)
     entries = world.worker.index.get_many(["ada@contoso.example"])
-    known = [one.id for entry in entries.values() for one in entry.known]
+    known = [one.record_id for entry in entries.values() for one in entry.known]
     assert known == [world.record(ada).id]
