@@ -142,10 +142,11 @@ def written_again(line: Activity, later: Iterable[Activity]) -> frozenset[str]:
     for one in later:
         if one.trace is None or one.undone_by or one.kind == "undo" or one.at <= line.at:
             continue
-        before, now_his = one.trace.before, (one.trace.record_type, one.record_id)
-        ends_move = now_his == (before.old_record_type, before.old_record_id)
-        if before.record_id is not None and not ends_move:
-            found |= {RECORD} if now_his != (before.record_type, before.record_id) else set()
+        before, of = one.trace.before, (one.trace.record_type, one.record_id)
+        if before.old_record_id is not None and of[0] is not before.record_type:
+            continue  # it only ended a move, at the record that he had left
+        if before.record_id is not None and of != (before.record_type, before.record_id):
+            found.add(RECORD)
         if one.record_id == line.record_id:
             found.update(change.field for change in one.changes)
     return frozenset(found)

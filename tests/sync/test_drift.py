@@ -189,13 +189,13 @@ def test_what_was_read_before_the_limit_counts_and_the_next_goes_on_behind_it_r2
     far = [world.hire(f"f{number}", "other") for number in range(4)]
     world.sync(*far)
     for user in (one, far[0]):
-        world.bms.edit_contact(world.record(user).id, job_title="Boss")
+        world.bms.edit_contact(world.record(user).id, last_name="Wu")
     lists: list[str] = []
 
     def limited(call: str, at: str) -> None:
         if (call, at) == ("bms.contacts", "before"):
             lists.append(call)
-            if len(lists) > 2:
+            if len(lists) > 1:
                 raise Limited("BMS's hourly limit is spent.", timedelta(minutes=30))
 
     world.worker.tap = limited
@@ -207,7 +207,7 @@ def test_what_was_read_before_the_limit_counts_and_the_next_goes_on_behind_it_r2
     assert any("no room for 4 records" in note for note in page.notes)
     assert world.inbox.backlog() == {}, "not tried again by itself"
 
-    lists[:] = ["bms.contacts"]
+    lists.clear()
     page = listed(world)
 
     assert {item.user_id for item in page.items} == {one.id, far[0].id}
