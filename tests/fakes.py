@@ -323,6 +323,9 @@ class FakeUndoOutcomes:
     ) -> tuple[Sequence[UndoOutcome], str | None]:
         return _slice([one for key, one in self.held.items() if key[0] == run], limit, cursor)
 
+    def get_many(self, run: SyncId, activity_ids: Sequence[str]) -> Sequence[UndoOutcome]:
+        return [self.held[run, one] for one in activity_ids if (run, one) in self.held]
+
 
 @dataclass
 class FakeDrift:
@@ -339,11 +342,22 @@ class FakeDrift:
         self.readings[connection_id] = replace(known, reading_until=now + lease)
         return True
 
-    def progress(self, reading: DriftReading) -> None:
+    def progress(self, reading: DriftReading) -> bool:
+        known = reading.connection_id in self.readings
         self.readings[reading.connection_id] = reading
+        return known
 
-    def replace_all(self, connection_id: ConnectionId, items: Sequence[DriftItem]) -> None:
-        self.held[connection_id] = sorted(items, key=lambda item: item.user_id)
+    def replace_all(
+        self,
+        connection_id: ConnectionId,
+        items: Sequence[DriftItem],
+        not_compared: Collection[UserId] = (),
+    ) -> None:
+        kept = [one for one in self.held.get(connection_id, []) if one.user_id in not_compared]
+        self.held[connection_id] = sorted([*kept, *items], key=lambda item: item.user_id)
+
+    def remove(self, connection_id: ConnectionId) -> None:
+        self.held.pop(connection_id, None)
 
     def list(
         self, connection_id: ConnectionId, *, text: str, limit: int, cursor: str | None

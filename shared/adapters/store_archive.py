@@ -27,6 +27,7 @@ class TableArchive:
         removed += self._runs(moment)
         removed += self._holds(moment)
         removed += self._choices(moment)
+        removed += self._drift(moment)
         removed += self._remove("signins", "expiresAt lt @key", {"key": stamp(moment)})
         return removed
 
@@ -59,6 +60,16 @@ class TableArchive:
             removed += self._remove("heldpeople", "PartitionKey eq @key", key)
             here = {**key, "of": hold["PartitionKey"]}
             removed += self._remove("holds", "PartitionKey eq @of and RowKey eq @key", here)
+        return removed
+
+    def _drift(self, moment: datetime) -> int:
+        """Comparisons with BMS that nobody has asked for since; the reading last."""
+        removed = 0
+        old = "PartitionKey eq 'reading' and readAt lt @at and readingUntil lt @at"
+        for reading in self._rows("drift", old, {"at": stamp(moment)}):
+            key = {"key": reading["RowKey"]}
+            removed += self._remove("drift", "PartitionKey eq @key", key)
+            removed += self._remove("drift", "PartitionKey eq 'reading' and RowKey eq @key", key)
         return removed
 
     def _choices(self, moment: datetime) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from shared.adapters.store_connections import stamp, when
@@ -32,6 +32,7 @@ class TableDrift:
             int(entity["links"]),
             int(entity["compared"]),
             tuple(json.loads(entity["notes"])),
+            AccountId(int(entity["goOnAfter"])) if entity.get("goOnAfter") else None,
         )
 
     def begin(self, connection_id: ConnectionId, now: datetime, lease: timedelta) -> bool:
@@ -44,12 +45,26 @@ class TableDrift:
         after = {**known, "readingUntil": stamp(now + lease)}
         return self._table.write(Write(after, etag=etag)) is not None
 
-    def progress(self, reading: DriftReading) -> None:
-        self._table.write(Write(_reading_entity(reading)))
+    def progress(self, reading: DriftReading) -> bool:
+        known = self._table.get(_READINGS, reading.connection_id)
+        if known is None:
+            return False
+        write = Write(_reading_entity(reading), etag=str(known["etag"]))
+        return self._table.write(write) is not None
 
-    def replace_all(self, connection_id: ConnectionId, items: Sequence[DriftItem]) -> None:
+    def replace_all(
+        self,
+        connection_id: ConnectionId,
+        items: Sequence[DriftItem],
+        not_compared: Collection[UserId] = (),
+    ) -> None:
         self._table.write_all([Write(_entity(item)) for item in items])
-        present = {item.user_id for item in items}
+        self._remove_but(connection_id, {item.user_id for item in items}.union(not_compared))
+
+    def remove(self, connection_id: ConnectionId) -> None:
+        self._remove_but(connection_id, frozenset())
+
+    def _remove_but(self, connection_id: ConnectionId, present: Collection[str]) -> None:
         rows = self._table.query(
             "PartitionKey eq @p", parameters={"p": connection_id}, select=["RowKey"]
         )
@@ -96,6 +111,7 @@ def _reading_entity(reading: DriftReading) -> Entity:
         "links": reading.links,
         "compared": reading.compared,
         "notes": json.dumps(list(reading.notes), ensure_ascii=False),
+        "goOnAfter": reading.go_on_after or 0,
     }
 
 

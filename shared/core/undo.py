@@ -142,8 +142,10 @@ def written_again(line: Activity, later: Iterable[Activity]) -> frozenset[str]:
     for one in later:
         if one.trace is None or one.undone_by or one.kind == "undo" or one.at <= line.at:
             continue
-        was = (one.trace.before.record_type, one.trace.before.record_id)
-        if was != (one.trace.record_type, one.record_id) and was[1] is not None:
+        before, of = one.trace.before, (one.trace.record_type, one.record_id)
+        if before.old_record_id is not None and of[0] is not before.record_type:
+            continue  # it only ended a move, at the record that he had left
+        if before.record_id is not None and of != (before.record_type, before.record_id):
             found.add(RECORD)
         if one.record_id == line.record_id:
             found.update(change.field for change in one.changes)

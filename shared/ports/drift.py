@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -39,6 +39,7 @@ class DriftReading:
     links: int = 0
     compared: int = 0
     notes: tuple[str, ...] = ()
+    go_on_after: AccountId | None = None  # BMS's limit ended the comparison behind this account
 
 
 class DriftStore(Protocol):
@@ -49,11 +50,21 @@ class DriftStore(Protocol):
     def begin(self, connection_id: ConnectionId, now: datetime, lease: timedelta) -> bool:
         """Become the only one who compares this connection; False while another does."""
 
-    def progress(self, reading: DriftReading) -> None:
-        """How far it is; without `reading_until` it is over."""
+    def progress(self, reading: DriftReading) -> bool:
+        """How far it is; without `reading_until` it is over. False when nobody began it, or the
+        connection was deleted since.
+        """
 
-    def replace_all(self, connection_id: ConnectionId, items: Sequence[DriftItem]) -> None:
-        """These and no others."""
+    def replace_all(
+        self,
+        connection_id: ConnectionId,
+        items: Sequence[DriftItem],
+        not_compared: Collection[UserId] = (),
+    ) -> None:
+        """These and no others, but for who was not compared now."""
+
+    def remove(self, connection_id: ConnectionId) -> None:
+        """Everything of a connection that is no more."""
 
     def list(
         self, connection_id: ConnectionId, *, text: str, limit: int, cursor: str | None

@@ -27,7 +27,9 @@ from shared.sync.connections import existing
 from shared.sync.drift_reading import ReadDrift
 
 _GOOD_FOR = timedelta(minutes=10)
+_LARGE_GOOD_FOR = timedelta(hours=6)  # of a large connection, unless a person asks for another
 _MOST_AT_ONCE = 2000  # links that are compared while a person waits
+_MOST_CALLS = 100  # to BMS, at least, that this takes
 _PATIENCE = timedelta(seconds=8)
 _MOST_ORDERS = 20  # comparisons that one request puts into the queue
 
@@ -105,7 +107,7 @@ class Drift:
                 continue
             if self.now() - began < _PATIENCE and known.links <= _MOST_AT_ONCE:
                 try:
-                    if self.reading.read(connection.id, most=_MOST_AT_ONCE):
+                    if self.reading.read(connection.id, most=_MOST_AT_ONCE, calls=_MOST_CALLS):
                         continue
                 except SyncError as error:
                     if alone and known.read_at is None:
@@ -122,7 +124,8 @@ class Drift:
         now = self.now()
         if known.reading_until is not None and known.reading_until > now:
             return False
-        return fresh or known.read_at is None or now - known.read_at > _GOOD_FOR
+        good_for = _GOOD_FOR if known.links <= _MOST_AT_ONCE else _LARGE_GOOD_FOR
+        return fresh or known.read_at is None or now - known.read_at > good_for
 
     def _tell(self, every: Sequence[Connection], page: DriftPage) -> None:
         """When it was read, and what is still being read."""

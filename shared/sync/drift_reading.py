@@ -1,15 +1,16 @@
 """Compare a connection's links with what BMS holds now, and keep what differs.
 
 Contacts are read by the lists of the accounts that the links are in, a hundred a call and from the
-bulk share of BMS's limit (R25); only records that no such list shows are asked for one by one. The
-links are kept packed meanwhile, so that a hundred thousand fit into memory.
+bulk share of BMS's limit (R25); only records that no such list shows are asked for one by one.
+Where that limit is used up the comparison ends: what was read counts, the next one begins behind
+it. The links are kept packed meanwhile, so that a hundred thousand fit into memory.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -30,6 +31,7 @@ from shared.core.model import (
     RecordType,
     UserId,
 )
+from shared.errors import Limited
 from shared.ports import (
     Bms,
     BmsSettingsStore,
@@ -59,6 +61,10 @@ EMPLOYEES = (
 )
 
 
+class _Deleted(Exception):
+    """The connection is no more."""
+
+
 @dataclass(slots=True)
 class _Run:
     """One connection while it is compared."""
@@ -73,6 +79,8 @@ class _Run:
     employees: list[Link] = field(default_factory=list)
     links: int = 0
     compared: int = 0
+    go_on_after: AccountId | None = None
+    limit: Limited | None = None
     items: list[DriftItem] = field(default_factory=list)
     notes: list[str] = field(default_factory=lambda: [WHO])
 
@@ -89,27 +97,60 @@ class ReadDrift:
 
     def carry_out(self, order: SweepOrder) -> None:
         """From the queue; somebody else's comparison that is going on will do."""
-        self.read(order.connection_id, most=None)
+        try:
+            self.read(order.connection_id, most=None)
+        except Limited as error:
+            # Nothing was read. Tried again when somebody looks, not for ever by itself.
+            log.info("drift not read connection=%s: %s", order.connection_id, error.sentence)
 
-    def read(self, connection_id: ConnectionId, *, most: int | None) -> bool:
-        """Compare now. False when another does, or there are more than `most` links."""
+    def read(
+        self, connection_id: ConnectionId, *, most: int | None, calls: int | None = None
+    ) -> bool:
+        """Compare now. False when another does, or it takes more than `most` links or `calls`.
+
+        Raises Limited when BMS's limit left room for nothing at all.
+        """
         began = self.now()
         run = _Run(connection_id, began)
         if not self._gather(run, most):
             return False
+        if calls is not None and _fewest_calls(run) > calls:
+            return False
         if not self.store.begin(connection_id, began, LEASE):
             return False
         before = self.store.reading(connection_id)
+        run.go_on_after = before.go_on_after
         try:
             self._compare(run)
+        except Limited as error:
+            if run.compared == 0:
+                self.store.progress(replace(before, reading_until=None))
+                raise
+            run.limit = error
+        except _Deleted:
+            return True
         except BaseException:
             self.store.progress(replace(before, reading_until=None))
             raise
-        self.store.replace_all(connection_id, run.items)
-        notes = tuple(run.notes)
-        self.store.progress(
-            DriftReading(connection_id, began, None, run.links, run.compared, notes)
+        left = _users_left(run) if run.limit is not None else frozenset()
+        if left:
+            run.notes.append(
+                f"BMS's hourly limit left no room for {len(left)} records, or they are in the same "
+                "account as those: they show the comparison before. Compare again later; it goes "
+                "on with them."
+            )
+        self.store.replace_all(connection_id, run.items, left)
+        after = DriftReading(
+            connection_id,
+            began,
+            None,
+            run.links,
+            run.compared,
+            tuple(run.notes),
+            run.go_on_after if left else None,
         )
+        if not self.store.progress(after):
+            self.store.remove(connection_id)  # the connection was deleted meanwhile
         log.info(
             "drift read connection=%s links=%d edited=%d",
             connection_id,
@@ -163,29 +204,56 @@ class ReadDrift:
         for account in accounts:
             run.names |= {int(place.id): place.name for place in account.locations}
         run.types = self.bms.contact_types()
-        missing: list[tuple[RecordId, bytes]] = []
-        for account_id, left in run.contacts.items():
+        singles = _MOST_MISSING
+        untold = 0
+        for account_id in _in_turn(run):
+            left = run.contacts[account_id]
             if len(left) > _FEW and account_id:
-                for contact in self._of_account(account_id):
+                if self._by_list(run, account_id, left, ours):
+                    missing = list(left)
+                    some, rest = missing[: max(0, singles)], missing[max(0, singles) :]
+                    singles -= len(some)
+                else:
+                    some, rest = list(left), []
+            else:
+                some, rest = list(left), []
+            # What no list has shown is in another account, or gone.
+            for record_id in some:
+                contact = self.bms.contact(record_id)
+                self._look_at(run, left.pop(record_id), contact, ours)
+            untold += len(rest)
+            left.clear()
+            run.go_on_after = account_id
+        if untold:
+            run.notes.append(
+                f"{untold} more records are not in BMS's list of their account; they were not "
+                "looked at one by one."
+            )
+
+    def _by_list(
+        self,
+        run: _Run,
+        account_id: AccountId,
+        left: dict[RecordId, bytes],
+        ours: set[RecordId],
+    ) -> bool:
+        """Read the account's lists, as long as that is cheaper than reading what is left of it.
+
+        False when it was not: what is left was not missing from the lists.
+        """
+        pages, most = 0, len(left)
+        for active in (True, False):
+            for page in self.bms.contacts(active=active, account_id=account_id):
+                pages += 1
+                for contact in page:
                     packed = left.pop(contact.id, None)
                     if packed is not None:
                         self._look_at(run, packed, contact, ours)
-            missing.extend(left.items())
-            left.clear()
-        # What no list has shown is in another account, or gone; few accounts are read this way too.
-        most = _MOST_MISSING + _FEW * len(run.contacts)
-        for record_id, packed in missing[:most]:
-            self._look_at(run, packed, self.bms.contact(record_id), ours)
-        if len(missing) > most:
-            run.notes.append(
-                f"{len(missing) - most} more records are not in BMS's list of their account; they "
-                "were not looked at one by one."
-            )
-
-    def _of_account(self, account_id: AccountId) -> Iterator[Contact]:
-        for active in (True, False):
-            for page in self.bms.contacts(active=active, account_id=account_id):
-                yield from page
+                if not left:
+                    return True
+                if pages >= most:
+                    return False
+        return True
 
     def _compare_employees(self, run: _Run) -> None:
         if not run.employees:
@@ -230,9 +298,9 @@ class ReadDrift:
         if run.compared % _TELL_EVERY == 0:
             until = self.now() + LEASE
             before = self.store.reading(run.connection_id)
-            self.store.progress(
-                replace(before, reading_until=until, links=run.links, compared=run.compared)
-            )
+            now = replace(before, reading_until=until, links=run.links, compared=run.compared)
+            if before.reading_until is None or not self.store.progress(now):
+                raise _Deleted
         if not fields or link.record_id is None:
             return
         known = run.accounts.get(account) if account is not None else None
@@ -252,6 +320,30 @@ class ReadDrift:
                 edited_at=at,
             )
         )
+
+
+def _in_turn(run: _Run) -> list[AccountId]:
+    """The accounts, beginning behind the one that the limit ended the last comparison at."""
+    every = sorted(run.contacts)
+    first = run.go_on_after
+    return sorted(every, key=lambda each: (first is not None and each <= first, each))
+
+
+def _fewest_calls(run: _Run) -> int:
+    """What reading them costs at least."""
+    return sum(
+        len(links) if len(links) <= _FEW else 2 + len(links) // 100
+        for links in run.contacts.values()
+    )
+
+
+def _users_left(run: _Run) -> frozenset[UserId]:
+    """Whom the limit left no room for."""
+    return frozenset(
+        _unpacked(packed, run.connection_id)[0].user_id
+        for links in run.contacts.values()
+        for packed in links.values()
+    )
 
 
 def _packed(link: Link) -> bytes:

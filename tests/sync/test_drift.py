@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.model import EntraUser
+from shared.core.messages import SweepOrder
+from shared.core.model import AccountId, EntraUser
+from shared.errors import Limited
 from shared.sync.drift import DriftPage
 from tests.builders import CONNECTION
 from tests.sync.world import SWEEPS, World
@@ -176,3 +178,103 @@ def test_a_large_connection_is_compared_by_the_queue(
     world.deliver()
     page = listed(world, fresh=False)
     assert (page.state, len(page.items)) == ("ready", 1)
+
+
+def test_what_was_read_before_the_limit_counts_and_the_next_goes_on_behind_it_r25(
+    world: World,
+) -> None:
+    other = world.a_rule("other", account_id=AccountId(world.fabrikam.id))
+    world.set_rules(world.rule, other)
+    one = people(world, 4)[0]
+    far = [world.hire(f"f{number}", "other") for number in range(4)]
+    world.sync(*far)
+    for user in (one, far[0]):
+        world.bms.edit_contact(world.record(user).id, last_name="Wu")
+    lists: list[str] = []
+
+    def limited(call: str, at: str) -> None:
+        if (call, at) == ("bms.contacts", "before"):
+            lists.append(call)
+            if len(lists) > 1:
+                raise Limited("BMS's hourly limit is spent.", timedelta(minutes=30))
+
+    world.worker.tap = limited
+    world.worker.read_drift.carry_out(SweepOrder(CONNECTION, "drift"))
+
+    page = listed(world, fresh=False)
+    first = {item.user_id for item in page.items}
+    assert len(first) == 1
+    assert any("no room for 4 records" in note for note in page.notes)
+    assert world.inbox.backlog() == {}, "not tried again by itself"
+
+    lists.clear()
+    page = listed(world)
+
+    assert {item.user_id for item in page.items} == {one.id, far[0].id}
+
+    world.worker.tap = lambda call, at: None
+    assert not any("no room" in note for note in listed(world).notes)
+
+
+def test_a_limit_that_leaves_room_for_nothing_is_not_waited_for_for_ever_r25(
+    world: World,
+) -> None:
+    people(world, 4)
+
+    def limited(call: str, at: str) -> None:
+        if call.startswith("bms."):
+            raise Limited("BMS's hourly limit is spent.", timedelta(minutes=30))
+
+    world.worker.tap = limited
+
+    world.worker.read_drift.carry_out(SweepOrder(CONNECTION, "drift"))
+
+    assert world.inbox.backlog() == {}
+    assert world.worker.drift_store.reading(CONNECTION).reading_until is None
+
+
+def test_an_accounts_list_is_left_when_single_reads_are_cheaper_r25(world: World) -> None:
+    for number in range(450):
+        world.bms.add_contact(world.contoso.id, "Not", "Ours", [f"x{number}@contoso.example"])
+    many = people(world, 3)
+    world.bms.edit_contact(world.record(many[2]).id, job_title="Boss")
+    number = len(world.bms.log())
+
+    page = listed(world)
+
+    asked = [line["endpoint"] for line in world.bms.log()[number:]]
+    assert [item.user_id for item in page.items] == [many[2].id]
+    assert len(asked) <= 3 + 3 + 5
+
+
+def test_a_large_connection_is_compared_again_only_after_hours_or_when_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people(world, 5)
+    listed(world)
+    monkeypatch.setattr("shared.sync.drift._MOST_AT_ONCE", 3)
+    world.clock.pass_(timedelta(hours=1))
+
+    assert listed(world, fresh=False).state == "ready"
+    assert world.inbox.backlog() == {}
+    world.clock.pass_(timedelta(hours=6))
+    assert listed(world, fresh=False).state == "reading"
+
+
+def test_a_comparison_leaves_nothing_of_a_connection_that_was_deleted_meanwhile(
+    world: World,
+) -> None:
+    many = people(world, 4)
+    for user in many:
+        world.bms.edit_contact(world.record(user).id, job_title="Boss")
+
+    def delete(call: str, at: str) -> None:
+        if (call, at) == ("bms.accounts", "after"):
+            world.worker.connections.delete(CONNECTION)
+
+    world.worker.tap = delete
+    world.worker.read_drift.carry_out(SweepOrder(CONNECTION, "drift"))
+
+    found, _ = world.worker.drift_store.list(CONNECTION, text="", limit=10, cursor=None)
+    assert found == []
+    assert world.worker.drift_store.reading(CONNECTION).read_at is None
