@@ -17,14 +17,15 @@ from bench.stage import Customer, Stage
 NEW_GOAL, UNCHANGED_GOAL = 2.0, 3.0
 PEAK_GOAL, PER_USER_GOAL = 300.0, 500.0
 _LARGE = 100_000
-_SMALL = 1_000  # a full sync that warms the process before memory is looked at
+_SMALL = 3_000  # a full sync that warms the process before memory is looked at
 
 
 @dataclass(frozen=True)
 class Run:
     """One full sync as seen from outside."""
 
-    wall: float
+    wall: float  # from the moment at which the app took the order
+    waited: float  # until then, for the host's next look into the queue
     cpu: float
     spent: Spent
     memory: PeakMemory
@@ -35,9 +36,10 @@ def _full(stage: Stage, customer: Customer, people: int, timeout: float) -> Run:
     with spending(stage.world.pids) as spent, PeakMemory(stage.host.pid) as memory:
         run = stage.finished(stage.order(customer), timeout)
     assert run["seen"] == run["done"] == people, run
-    wall = (datetime.fromisoformat(run["finishedAt"]) - asked).total_seconds()
-    spent.wall = wall
-    return Run(wall, spent.of("host"), spent, memory)
+    began, ended = (datetime.fromisoformat(run[name]) for name in ("startedAt", "finishedAt"))
+    spent.wall = wall = (ended - began).total_seconds()
+    waited = (began - asked).total_seconds()
+    return Run(wall, waited, spent.of("host"), spent, memory)
 
 
 def all_new(people: int, directory: Path) -> Iterator[Figure]:
@@ -59,7 +61,7 @@ def all_new(people: int, directory: Path) -> Iterator[Figure]:
             (app.cpu, bare["cpu"]),
             NEW_GOAL,
             app.spent.busiest,
-            (f"{bare['calls']:,} BMS calls; {_shares(app.spent)}",),
+            (f"{bare['calls']:,} BMS calls", *_about(app)),
         )
 
 
@@ -73,7 +75,8 @@ def unchanged(people: int, rounds: int) -> Iterator[Figure]:
             for one in (customer, small):
                 process.remember_links(one.connection, one.account)
         timeout = 60 + people / 100
-        _full(stage, small, _SMALL, timeout)  # every client is made, every module is loaded
+        # Every client is made, every module is loaded: what memory is needed for few people.
+        few = _full(stage, small, _SMALL, timeout).memory
         first = _full(stage, customer, people, timeout)
         before = sum(stage.bms.counters().calls.values())
         runs, bares = [], []
@@ -90,35 +93,35 @@ def unchanged(people: int, rounds: int) -> Iterator[Figure]:
             (min(one.cpu for one in runs), min(one["cpu"] for one in bares)),
             UNCHANGED_GOAL,
             app.spent.busiest,
-            ("up to a second of it waits for the queue's next poll", _shares(app.spent)),
+            _about(app),
         )
         made = sum(stage.bms.counters().calls.values()) - before
         yield figures.at_most("  its calls to BMS", made, 0, "")
-        yield from _memory(people, first.memory, runs)
+        yield from _memory(people, few, first.memory, runs)
 
 
-def _memory(people: int, first: PeakMemory, runs: list[Run]) -> Iterator[Figure]:
-    """The first run counts, since later ones use again what the process has."""
+def _memory(people: int, few: PeakMemory, first: PeakMemory, runs: list[Run]) -> Iterator[Figure]:
+    """The first run counts, since later ones use again what the process has.
+
+    Fewer people foretell many: pages and clients take the same for all, the rest grows by person.
+    """
     peak = max(first.peak, *(run.memory.peak for run in runs))
-    per_user = (peak - first.before) * 1e6 / people
-    if people >= _LARGE:
-        yield figures.at_most(f"memory, full sync of {people:,}, peak", peak, PEAK_GOAL, " MB")
-    else:
-        foretold = first.before + per_user * _LARGE / 1e6
-        yield figures.at_most(
-            f"memory, full sync of {_LARGE:,}, peak",
-            foretold,
-            PEAK_GOAL,
-            " MB",
-            notes=(f"foretold from {peak:.0f} MB at {people:,} people",),
-        )
+    many = peak
+    note = f"{first.before:.0f} MB before, {peak:.0f} MB at the most, {people:,} people"
+    if people < _LARGE:
+        growth = (peak - few.peak) / (people - _SMALL)
+        many = peak + growth * (_LARGE - people)
+        note += f"; foretold from that and {few.peak:.0f} MB at {_SMALL:,}"
+    per_user = (many - first.before) * 1e6 / max(people, _LARGE)
     yield figures.at_most(
-        "  above the start, a user",
-        per_user,
-        PER_USER_GOAL,
-        " bytes",
-        notes=(f"{first.before:.0f} MB before, {peak:.0f} MB at the most, {people:,} people",),
+        f"memory, full sync of {max(people, _LARGE):,}, peak", many, PEAK_GOAL, " MB", notes=(note,)
     )
+    yield figures.at_most("  above the start, a user", per_user, PER_USER_GOAL, " bytes")
+
+
+def _about(run: Run) -> tuple[str, ...]:
+    waited = f"before it, {run.waited:.2f} s until the host's next look into the queue"
+    return waited, _shares(run.spent)
 
 
 def _shares(spent: Spent) -> str:
