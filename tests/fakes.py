@@ -323,9 +323,6 @@ class FakeUndoOutcomes:
     ) -> tuple[Sequence[UndoOutcome], str | None]:
         return _slice([one for key, one in self.held.items() if key[0] == run], limit, cursor)
 
-    def get_many(self, run: SyncId, activity_ids: Sequence[str]) -> Sequence[UndoOutcome]:
-        return [self.held[run, one] for one in activity_ids if (run, one) in self.held]
-
 
 @dataclass
 class FakeDrift:
