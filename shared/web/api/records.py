@@ -84,8 +84,9 @@ class RecordsApi:
                 "Who is which record",
                 description=(
                     "The links of users to records, searched by name, address, UPN, object id or "
-                    "record id with `q`. A search looks through so many links at a time: a page "
-                    "may be short, or empty, and still have a nextCursor by which it goes on."
+                    "record id with `q`. A page looks through so many links and connections at "
+                    "most: it may be short, or empty, and still have a nextCursor by which it goes "
+                    "on."
                 ),
                 refusals=(404,),
                 query=RecordsQuery,
