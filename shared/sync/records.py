@@ -13,16 +13,14 @@ _MOST_CONNECTIONS = 25  # asked for one page
 
 @dataclass(frozen=True, slots=True)
 class LinkPage:
-    """Some links; the next page begins at `cursor` of the connection `connection_id`."""
+    """Some links; the next page begins at `cursor` of the connection `connection_id`.
+
+    Without a connection nothing comes after it.
+    """
 
     links: tuple[Link, ...]
     connection_id: str = ""
     cursor: str | None = None
-
-    @property
-    def is_last(self) -> bool:
-        """Nothing comes after it."""
-        return not self.connection_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Literal
 from shared.core.model import Link, LinkState, RecordType
 from shared.sync.records import Records
 from shared.web.api.shapes import Search, Shown, Text, utc
-from shared.web.cursor import read_cursor, write_cursor
+from shared.web.cursor import read_place, write_place
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
 
@@ -97,18 +97,14 @@ class RecordsApi:
     def all(self, call: Call) -> Reply:
         """GET /api/records."""
         query: RecordsQuery = call.query
-        start: tuple[str, str | None] | None = None
-        if query.cursor:
-            connection_id, inner = read_cursor(query.cursor, str, str)
-            start = (str(connection_id or ""), None if inner is None else str(inner))
         page = self.records.page(
             query.connection_id or None,
             state=query.state,
             text=query.q.strip() or None,
             limit=query.limit,
-            start=start,
+            start=read_place(query.cursor),
         )
-        cursor = None if page.is_last else write_cursor(page.connection_id, page.cursor)
+        cursor = write_place(page.connection_id, page.cursor)
         return json_reply(
             RecordList(items=[shown(link) for link in page.links], next_cursor=cursor)
         )
