@@ -24,6 +24,8 @@ _CLAIMS = [{"typ": "roles", "val": "Sync.Admin"}, {"typ": "tid", "val": "forged"
 _FORGED = base64.b64encode(
     json.dumps({"auth_typ": "aad", "role_typ": "roles", "claims": _CLAIMS}).encode()
 ).decode()
+# What is for administrators: the platform's sign-in stands before each of them, files too.
+_CLOSED = ("/api/status", "/console", "/console/static/console.css")
 _START_SECONDS, _PAUSE, _TIMEOUT = 300.0, 10.0, 60.0
 
 
@@ -48,7 +50,7 @@ def main() -> int:
     while started(ask, url) is False and time.monotonic() < end:
         time.sleep(_PAUSE)
     problems = problems_of(ask, url.rstrip("/"))
-    say("\n".join(problems) or f"{url} answers, and its admin API is closed to strangers.")
+    say("\n".join(problems) or f"{url} answers, and its API and console are closed to strangers.")
     return 1 if problems else 0
 
 
@@ -70,12 +72,13 @@ def problems_of(ask: Ask, url: str) -> list[str]:
     if hand_shake.status in (301, 302, 401, 403):
         problems.append("Graph cannot reach the webhook: /webhooks/graph/* is behind the sign-in.")
     for name, headers in (("", {}), (" with a forged header", {"X-MS-CLIENT-PRINCIPAL": _FORGED})):
-        answer = ask("GET", f"{url}/api/status", headers)
-        if answer.status not in (301, 302, 401, 403):
-            problems.append(
-                f"/api/status answers a stranger{name} with {answer.status}: switch the function "
-                "app off until App Service Authentication is on (docs/security.md)."
-            )
+        for path in _CLOSED:
+            answer = ask("GET", url + path, headers)
+            if answer.status not in (301, 302, 401, 403):
+                problems.append(
+                    f"{path} answers a stranger{name} with {answer.status}: switch the function "
+                    "app off until App Service Authentication is on (docs/security.md)."
+                )
     return problems
 
 

@@ -7,7 +7,7 @@
 `--app` loads the app in another folder, with nothing of this one to import from. `--json` lists
 the functions with their routes for a program to read. Nothing is started and nothing is called:
 importing and indexing must need no network. The settings are the least that the app asks for. Exit
-status 1: the worker refuses the app, and says why.
+status 1: the worker refuses the app, and says why; or the console lacks a template or a file.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import json
 import logging
 import os
 import platform
+import re
 import sys
 import time
 from pathlib import Path
@@ -29,6 +30,8 @@ from infra.local.host.refusal import Refused
 from infra.local.host.worker import load_app
 from infra.local.process import KEPT_VARIABLES, REPOSITORY
 
+_TEMPLATE = re.compile(r'"([a-z_]+\.html)"')
+_ASSET = re.compile(r"""asset\(["']([^"']+)["']\)""")
 SETTINGS = {
     "AzureWebJobsStorage__accountName": "unreached",
     "KEY_VAULT_URL": "https://unreached.vault.azure.net",
@@ -57,6 +60,9 @@ def main() -> int:
     except Refused as refused:
         print(f"{refused.details}\n{refused.sentence}".strip(), file=sys.stderr)
         return 1
+    if faults := console_faults(app):
+        print("\n".join(faults), file=sys.stderr)
+        return 1
     if arguments.json:
         print(json.dumps([_described(entry) for entry in metadata]))
         return 0
@@ -65,6 +71,26 @@ def main() -> int:
     print(f"Python {platform.python_version()}: {len(names)} functions in {seconds:.1f} s")
     print(f"  {', '.join(names)}")
     return 0
+
+
+def console_faults(app: Path) -> list[str]:
+    """Every template and file that the loaded app's console names, if it cannot be read."""
+    from shared.web.console import rendering
+
+    folder = app / "shared" / "web"
+    sources = [*folder.rglob("*.py"), *folder.rglob("*.html")]
+    texts = [source.read_text(encoding="utf-8") for source in sources]
+    faults = []
+    for name, read in (
+        (_TEMPLATE, rendering.environment().get_template),
+        (_ASSET, rendering.asset),
+    ):
+        for one in sorted({found for text in texts for found in name.findall(text)}):
+            try:
+                read(one)
+            except Exception as error:  # whatever it is, the page would fail with it
+                faults.append(f"the console cannot use {one}: {type(error).__name__}: {error}")
+    return faults
 
 
 def _described(entry: Any) -> dict[str, Any]:

@@ -8,19 +8,19 @@ from shared.core.model import Connection, Link
 from shared.ports import Conflict, Conflicts, Connections, Failure, Failures, Links
 from shared.sync.connections import existing
 
+_MOST_CONNECTIONS = 25  # asked for one page
+
 
 @dataclass(frozen=True, slots=True)
 class LinkPage:
-    """Some links; the next page begins at `cursor` of the connection `connection_id`."""
+    """Some links; the next page begins at `cursor` of the connection `connection_id`.
+
+    Without a connection nothing comes after it.
+    """
 
     links: tuple[Link, ...]
     connection_id: str = ""
     cursor: str | None = None
-
-    @property
-    def is_last(self) -> bool:
-        """Nothing comes after it."""
-        return not self.connection_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ class Records:
     ) -> LinkPage:
         """Links of one connection, or of all of them one after the other.
 
-        `start` is where a page before ended: a connection, and the cursor in it.
+        `start` is where a page before ended: a connection, and the cursor in it. A page ends after
+        25 connections however few links they had, since each is a question to the store.
         """
         left = self._of(connection_id)
         cursor: str | None = None
@@ -63,7 +64,8 @@ class Records:
             found += links
             if cursor is not None:
                 return LinkPage(tuple(found), connection.id, cursor)
-            if len(found) >= limit and index + 1 < len(left):
+            enough = len(found) >= limit or index + 1 == _MOST_CONNECTIONS
+            if enough and index + 1 < len(left):
                 return LinkPage(tuple(found), left[index + 1].id)
         return LinkPage(tuple(found))
 

@@ -41,6 +41,19 @@ def read_cursor(cursor: str, *kinds: type) -> list[str | int | None]:
     return parts
 
 
+def write_place(connection_id: str, cursor: str | None) -> str | None:
+    """The cursor of a list over several connections; None at its end, after the last of them."""
+    return write_cursor(connection_id, cursor) if connection_id else None
+
+
+def read_place(cursor: str | None) -> tuple[str, str | None] | None:
+    """The connection where the next page begins, and the cursor in it; None for the first page."""
+    if not cursor:
+        return None
+    connection_id, inner = read_cursor(cursor, str, str)
+    return str(connection_id or ""), None if inner is None else str(inner)
+
+
 def page_of(items: Sequence[T], limit: int, cursor: str | None) -> tuple[Sequence[T], str | None]:
     """One page of a list that is at hand as a whole."""
     start = start_of(cursor)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from infra.checks.package import copy, package_files, package_problems
 from infra.local.process import REPOSITORY
 
@@ -50,3 +52,30 @@ def test_a_module_that_is_left_out_is_missed(tmp_path: Path) -> None:
     answer = load(tmp_path)
     assert answer.returncode == 1
     assert "shared.config" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("lacking", "named"),
+    [
+        ("templates", "records.html"),
+        ("static", "console.css"),
+        ("waiting_hold_parts.html", "waiting_hold_parts.html"),
+    ],
+)
+def test_a_package_without_the_consoles_files_is_refused(
+    tmp_path: Path, lacking: str, named: str
+) -> None:
+    files = [file for file in package_files(REPOSITORY) if lacking not in file.parts]
+    copy(REPOSITORY, files, tmp_path)
+    answer = load(tmp_path)
+    assert answer.returncode == 1
+    assert f"the console cannot use {named}" in answer.stderr
+
+
+def test_a_template_that_is_none_is_refused(tmp_path: Path) -> None:
+    copy(REPOSITORY, package_files(REPOSITORY), tmp_path)
+    broken = tmp_path / "shared" / "web" / "console" / "templates" / "status.html"
+    broken.write_text("{% block", encoding="utf-8")
+    answer = load(tmp_path)
+    assert answer.returncode == 1
+    assert "the console cannot use status.html" in answer.stderr

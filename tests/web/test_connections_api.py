@@ -420,3 +420,16 @@ def test_r5_a_connection_tells_whether_its_last_edit_is_compared() -> None:
     body = world.call("GET", "/api/connections/contoso").body
 
     assert (body["rulesEditedAt"], body["rulesComparedAt"]) == ("2026-03-02T09:00:00Z", None)
+
+
+def test_connections_are_narrowed_to_those_whose_first_sync_was_asked_for() -> None:
+    world = World()
+    world.add(a_connection("contoso", first_sync_at=START))
+    world.add(a_connection("fabrikam"))
+
+    def found(query: str) -> list[str]:
+        return [each["id"] for each in world.call("GET", f"/api/connections{query}").body["items"]]
+
+    assert found("?synced=true") == ["contoso"]
+    assert found("?synced=false") == ["fabrikam"]
+    assert sorted(found("")) == ["contoso", "fabrikam"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -81,6 +82,34 @@ def test_records_of_all_connections_are_paged_without_gap_or_repeat(limit: int) 
         cursor = f"&cursor={body['nextCursor']}"
 
     assert seen == ["u1", "u2", "u3", "u4", "u5"]
+
+
+@pytest.mark.parametrize("query", ["", "&q=person", "&state=active"])
+def test_a_page_asks_25_connections_and_says_where_to_go_on(query: str) -> None:
+    world = World()
+    for number in range(60):
+        world.add(a_connection(f"c{number:02}"))
+    world.links.save([a_link("c59", 1)])
+    asked: list[str] = []
+    page = world.links.page
+
+    def counted(connection_id: ConnectionId, **members: Any) -> Any:
+        asked.append(connection_id)
+        return page(connection_id, **members)
+
+    world.links.page = counted  # type: ignore[method-assign]
+    found, calls, cursor = [], [], ""
+    for _ in range(5):
+        asked.clear()
+        body = world.call("GET", f"/api/records?limit=50{query}{cursor}").body
+        calls.append(len(asked))
+        found += [each["userId"] for each in body["items"]]
+        if body["nextCursor"] is None:
+            break
+        cursor = f"&cursor={body['nextCursor']}"
+
+    assert found == ["u1"]
+    assert calls == [25, 25, 10]
 
 
 def test_records_are_narrowed_by_connection_and_state() -> None:

@@ -72,8 +72,12 @@ class ConnectionPatch(Strict):
 
 
 class ConnectionsQuery(Search):
-    """GET /api/connections. `q`: part of the domain name, or an id; `order`: what is told first."""
+    """GET /api/connections. `q`: part of the domain name, or an id; `order`: what is told first.
 
+    `synced`: those whose first sync was asked for, or those whose was not.
+    """
+
+    synced: bool | None = None
     state: Literal["draft", "connected", "attention", "paused"] | None = None
     order: Literal["oldest", "newest", "domain"] = "oldest"
 
@@ -84,6 +88,7 @@ class ConnectionsQuery(Search):
             each
             for each in connections
             if (self.state is None or each.state == self.state)
+            and (self.synced is None or self.synced is (each.first_sync_at is not None))
             and (not wanted or wanted in each.tenant_domain or wanted in _ids(each))
         ]
         if self.order == "domain":

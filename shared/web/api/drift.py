@@ -9,7 +9,7 @@ from typing import Literal
 from shared.ports import DriftItem
 from shared.sync.drift import Drift, DriftPage
 from shared.web.api.shapes import Search, Shown, Strict, Text, utc
-from shared.web.cursor import read_cursor, write_cursor
+from shared.web.cursor import read_place, write_place
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
 
@@ -125,15 +125,11 @@ class DriftApi:
     def all(self, call: Call) -> Reply:
         """GET /api/drift."""
         query: DriftQuery = call.query
-        start: tuple[str, str | None] | None = None
-        if query.cursor:
-            connection_id, inner = read_cursor(query.cursor, str, str)
-            start = (str(connection_id or ""), None if inner is None else str(inner))
         page = self.drift.page(
             query.connection_id or None,
             text=query.q,
             limit=query.limit,
-            start=start,
+            start=read_place(query.cursor),
             fresh=False,
         )
         return _reply(page)
@@ -146,7 +142,7 @@ class DriftApi:
 
 
 def _reply(page: DriftPage) -> Reply:
-    more = write_cursor(page.connection_id, page.cursor) if page.connection_id else None
+    more = write_place(page.connection_id, page.cursor)
     return json_reply(
         DriftList(
             items=[shown(item) for item in page.items],

@@ -9,7 +9,7 @@ from typing import Literal
 from shared.core.model import Link, LinkState, RecordType
 from shared.sync.records import Records
 from shared.web.api.shapes import Search, Shown, Text, utc
-from shared.web.cursor import read_cursor, write_cursor
+from shared.web.cursor import read_place, write_place
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
 
@@ -84,8 +84,9 @@ class RecordsApi:
                 "Who is which record",
                 description=(
                     "The links of users to records, searched by name, address, UPN, object id or "
-                    "record id with `q`. A search looks through so many links at a time: a page "
-                    "may be short, or empty, and still have a nextCursor by which it goes on."
+                    "record id with `q`. A page looks through so many links and connections at "
+                    "most: it may be short, or empty, and still have a nextCursor by which it goes "
+                    "on."
                 ),
                 refusals=(404,),
                 query=RecordsQuery,
@@ -96,18 +97,14 @@ class RecordsApi:
     def all(self, call: Call) -> Reply:
         """GET /api/records."""
         query: RecordsQuery = call.query
-        start: tuple[str, str | None] | None = None
-        if query.cursor:
-            connection_id, inner = read_cursor(query.cursor, str, str)
-            start = (str(connection_id or ""), None if inner is None else str(inner))
         page = self.records.page(
             query.connection_id or None,
             state=query.state,
             text=query.q.strip() or None,
             limit=query.limit,
-            start=start,
+            start=read_place(query.cursor),
         )
-        cursor = None if page.is_last else write_cursor(page.connection_id, page.cursor)
+        cursor = write_place(page.connection_id, page.cursor)
         return json_reply(
             RecordList(items=[shown(link) for link in page.links], next_cursor=cursor)
         )

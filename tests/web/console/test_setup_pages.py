@@ -320,3 +320,14 @@ def test_what_is_not_there_is_404_with_a_sentence(path: str) -> None:
 
     assert seen.status == 404
     assert "There is no" in seen.text
+
+
+@pytest.mark.parametrize(("synced", "where"), [(True, "connections"), (False, "guide")])
+def test_the_start_finds_a_first_sync_among_many_connections(synced: bool, where: str) -> None:
+    world = World()
+    for number in range(1100):
+        world.add(a_connection(f"c{number}"))
+    if synced:  # the last of them
+        world.add(a_connection("last", first_sync_at=START))
+
+    assert a_visitor(world).get("/console").location == f"/console/{where}"

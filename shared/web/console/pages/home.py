@@ -13,6 +13,5 @@ def pages() -> list[Page]:
 
 def start(visit: Visit) -> Onward:
     """GET /console."""
-    connections = visit.api.get(ConnectionList, "/api/connections", limit=1000).items
-    synced = any(each.first_sync_at for each in connections)
+    synced = visit.api.get(ConnectionList, "/api/connections", synced="true", limit=1).items
     return Onward("/console/connections" if synced else "/console/guide")

@@ -67,8 +67,8 @@ def records(visit: Visit) -> View:
     )
     on_page = {each.account_id for each in found.items if each.account_id is not None}
     accounts, missing = lookups.names(visit.api, "accounts", on_page)
-    # A search reads so many records and then says where to go on.
-    limited = bool(sought) and found.next_cursor is not None and len(found.items) < _A_PAGE
+    # A page reads so many records and connections and then says where to go on.
+    limited = found.next_cursor is not None and len(found.items) < _A_PAGE
     values = {
         "sought": sought,
         "connection_id": visit.asked("connectionId"),
