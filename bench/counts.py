@@ -70,7 +70,13 @@ def measure(people: int, sweeps: int = 20, row: int = 0) -> Measured:
         with AppProcess(stage.environment(), places(stage)) as process:
             found.first = _change(stage, process, small, small.users[:1], "First")
             _change(stage, process, small, small.users[1:2], "Second")
-            found.alone = _change(stage, process, small, small.users[2:3], "Third")
+            # The settings and the budget are looked at now and then, by the clock: a change that
+            # falls between two looks tells what each one costs.
+            tries = [
+                _change(stage, process, small, small.users[each : each + 1], "Third")
+                for each in range(2, 6)
+            ]
+            found.alone = min(tries, key=lambda each: int(each["storage"]))
             for number in range(row):
                 time.sleep(_APART)
                 found.row.append(_change(stage, process, small, small.users[30 + number :][:1], ""))
