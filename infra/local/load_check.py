@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import importlib
 import io
 import json
 import logging
@@ -75,7 +76,8 @@ def main() -> int:
 
 def console_faults(app: Path) -> list[str]:
     """Every template and file that the loaded app's console names, if it cannot be read."""
-    from shared.web.console import rendering
+    # By name: this program is no part of the app, and takes the one that was loaded.
+    rendering: Any = importlib.import_module("shared.web.console.rendering")
 
     folder = app / "shared" / "web"
     sources = [*folder.rglob("*.py"), *folder.rglob("*.html")]
