@@ -39,7 +39,8 @@ class Links(Protocol):
     def employees(self, connection_id: ConnectionId) -> list[Link]:
         """The links that are, were or become employees, whole."""
 
-    def count_active(self, connection_id: ConnectionId) -> int: ...
+    def count_active(self, connection_id: ConnectionId) -> int:
+        """Without those whose records a person's undo has made inactive."""
 
     def save(self, links: Sequence[Link]) -> dict[UserId, Link]:
         """Write links of one connection, each only if nobody wrote it since it was read.

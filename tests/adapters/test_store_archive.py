@@ -8,12 +8,14 @@ import pytest
 
 from shared.adapters.store_archive import TableArchive
 from shared.adapters.store_decisions import TableConflicts, TableHolds
+from shared.adapters.store_drift import TableDrift
 from shared.adapters.store_log import TableActivityLog, TableFailures, TableRuns
 from shared.adapters.store_people import TableLinks
 from shared.adapters.store_sweeps import TablePendingSignIns, TableWindows
 from shared.adapters.tables import Storage
-from shared.core.model import Activity, ConnectionId, RecordId, SyncId, SyncRun, UserId
+from shared.core.model import Activity, ConnectionId, RecordId, RecordType, SyncId, SyncRun, UserId
 from shared.ports import Conflict, Failure, HeldUser, Hold, Part, PendingSignIn, Window
+from shared.ports.drift import DriftItem, DriftReading
 from tests.builders import CONNECTION, a_link, a_user_id
 from tests.fakes import Clock
 from tests.real_storage import RealStorage
@@ -197,3 +199,39 @@ def test_other_connections_holds_of_the_same_name_are_told_apart(
     archive.remove_before(LIMIT)
 
     assert holds.list() == [theirs]
+
+
+def test_old_comparisons_go_and_nothing_is_told_of_one_that_is_gone(
+    storage: Storage, archive: TableArchive
+) -> None:
+    drift = TableDrift(storage)
+    old, new = ConnectionId("old"), ConnectionId("new")
+    for connection, at in ((old, OLD), (new, NEW)):
+        assert drift.begin(connection, at, timedelta(minutes=15))
+        drift.replace_all(
+            connection,
+            [
+                DriftItem(
+                    connection,
+                    ADA,
+                    "Ada",
+                    RecordType.CONTACT,
+                    RecordId(1),
+                    None,
+                    "",
+                    True,
+                    (),
+                    at,
+                )
+            ],
+        )
+        assert drift.progress(DriftReading(connection, at))
+
+    assert archive.remove_before(LIMIT) == 2
+
+    assert drift.list(old, text="", limit=10, cursor=None) == ([], None)
+    assert drift.reading(old).read_at is None
+    assert drift.reading(new).read_at == NEW
+    assert len(drift.list(new, text="", limit=10, cursor=None)[0]) == 1
+    assert not drift.progress(DriftReading(old, NOW))
+    assert drift.reading(old).read_at is None
