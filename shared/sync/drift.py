@@ -29,7 +29,7 @@ from shared.sync.drift_reading import ReadDrift
 _GOOD_FOR = timedelta(minutes=10)
 _MOST_AT_ONCE = 2000  # links that are compared while a person waits
 _PATIENCE = timedelta(seconds=8)
-_MOST_ORDERS = 20  # comparisons that one request puts into the queue
+_MOST_ORDERS = 2  # comparisons that one request puts into the queue
 
 
 @dataclass(slots=True)

@@ -24,8 +24,7 @@ def an_employee_of_bms(world: World) -> EntraUser:
     desk = employees(world)
     world.set_rules(world.rule, desk)
     world.bms.add_employee(first_name="Ada", last_name="Lind", email=ADDRESS, user_name=ADDRESS)
-    ada = world.hire("ada", "desk")
-    return ada
+    return world.hire("ada", "desk")
 
 
 def typed_in(world: World) -> None:
