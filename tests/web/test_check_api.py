@@ -14,6 +14,7 @@ from shared.core.model import (
     ConnectionId,
     Contact,
     ContactEmail,
+    Employee,
     EntraUser,
     GroupId,
     Link,
@@ -137,7 +138,7 @@ def test_r4_r9_each_kind_of_doubtful_person_is_counted_and_named() -> None:
     counts = body["counts"]
     assert (counts["inScope"], counts["withoutAddress"]) == (4, 1)
     assert (counts["guestsLeftOut"], counts["blockedLeftOut"]) == (1, 1)
-    assert (counts["doubles"], counts["conflicts"]) == (1, 2), (  # twins
+    assert (counts["doubles"], counts["conflicts"]) == (1, 2), (
         "one for the twins, one for the double"
     )
     named = {
@@ -341,3 +342,16 @@ def test_while_others_read_bms_lists_the_check_is_still_running_and_begins_anew(
     world.index.reading = False
     again = world.call("GET", CHECK)
     assert (again.status, again.body["state"]) == (200, "ready")
+
+
+def test_r9_of_two_people_with_one_employee_one_matches_and_one_is_a_conflict() -> None:
+    shared = "desk@contoso.example"
+    people = [person(1, proxy_addresses=(f"smtp:{shared}",)), person(2, mail=shared)]
+    world = a_mapped_world(*people)
+    world.rules.put(a_rule(record_type=RecordType.EMPLOYEE, account_id=None))
+    desk = Employee(RecordId(9), "D", "D", shared, "desk", "", True)
+    world.bms.staff = {desk.id: desk}
+
+    counts = world.call("GET", CHECK).body["counts"]
+
+    assert (counts["wouldMatch"], counts["conflicts"]) == (1, 1)
