@@ -231,7 +231,7 @@ def build(settings: Settings) -> App:
         now=now,
     )
     previews = TablePreviews(storage)
-    approvals = Approvals(previews, now)
+    approvals = Approvals(previews, runs, now)
     leavers = CountLeavers(windows, links, now)
     planning = PlanEmployees(links, owners, now)
     defaults, worklist = TableEmployeeDefaults(storage), TableWorklist(storage)
@@ -532,7 +532,7 @@ def build(settings: Settings) -> App:
         sweep=sweep,
         preview_run=preview_run,
         subscriptions=subscriptions,
-        poison=Poison(runs, failures, queues, now),
+        poison=Poison(runs, previews, failures, queues, now),
         worklist=work_off,
         retention=Retention(TableArchive(storage), holding, settings.retention_days, previews, now),
         measure=Measure(
@@ -553,7 +553,8 @@ def build(settings: Settings) -> App:
             bulk=ThreadPoolExecutor(3, thread_name_prefix="bulk"),
             leavers=ThreadPoolExecutor(2, thread_name_prefix="leavers"),
             sweeps=ThreadPoolExecutor(12, thread_name_prefix="sweeps"),
-            full_syncs=ThreadPoolExecutor(4, thread_name_prefix="full"),
+            # Two full syncs, a preview, an undo and a drift at a time, and one to put off the rest.
+            full_syncs=ThreadPoolExecutor(6, thread_name_prefix="full"),
             timers=ThreadPoolExecutor(2, thread_name_prefix="timers"),
             itglue=ThreadPoolExecutor(4, thread_name_prefix="itglue"),
         ),

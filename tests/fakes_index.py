@@ -75,9 +75,15 @@ class FakeChecks:
         self.held[connection_id] = KeptCheck(now, until, None)
         return True
 
-    def renew(self, connection_id: ConnectionId, until: datetime) -> None:
+    def renew(self, connection_id: ConnectionId, started: datetime, until: datetime) -> None:
+        if self.held[connection_id].started_at != started:
+            return
         self.held[connection_id] = replace(self.held[connection_id], until=until)
 
-    def finish(self, connection_id: ConnectionId, result: CheckResult | None) -> None:
+    def finish(
+        self, connection_id: ConnectionId, started: datetime, result: CheckResult | None
+    ) -> None:
         before = self.held[connection_id]
+        if before.started_at != started:
+            return
         self.held[connection_id] = replace(before, until=None, result=result)

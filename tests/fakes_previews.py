@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from shared.core.model import RecordId, UserId
+from shared.core.model import ConnectionId, UserId
 from shared.core.preview import PreviewedPerson
-from shared.ports import Preview, PreviewedRule
+from shared.ports import Leaving, Preview, PreviewedRule
 
 
 @dataclass
 class FakePreviews:
     held: dict[str, Preview] = field(default_factory=dict)
     sets: dict[str, list[PreviewedRule]] = field(default_factory=dict)
+    used: dict[str, set[UserId]] = field(default_factory=dict)
     put: dict[str, list[PreviewedPerson]] = field(default_factory=dict)
 
     def add(self, preview: Preview, rules: Sequence[PreviewedRule]) -> None:
@@ -55,14 +56,24 @@ class FakePreviews:
         end = start + limit
         return every[start:end], str(end) if end < len(every) else None
 
-    def leaving(self, preview_id: str) -> Mapping[UserId, RecordId]:
+    def leaving(self, preview_id: str) -> Mapping[UserId, Leaving]:
         preview = self.held.get(preview_id)
         if preview is None or preview.state != "ready":
             return {}
         people = self.put.get(f"{preview.id}.{preview.attempt}", [])
         return {
-            one.user_id: one.outcome.leaving for one in people if one.outcome.leaving is not None
+            one.user_id: Leaving(one.outcome.leaving, one.outcome.kind)
+            for one in people
+            if one.outcome.leaving is not None
         }
+
+    def spend(
+        self, preview_id: str, connection_id: ConnectionId, users: Sequence[UserId], until: datetime
+    ) -> None:
+        self.used.setdefault(preview_id, set()).update(users)
+
+    def spent(self, preview_id: str) -> Set[UserId]:
+        return self.used.get(preview_id, set())
 
     def remove_expired(self, now: datetime) -> int:
         gone = [one.id for one in self.held.values() if one.expires_at < now]

@@ -43,19 +43,23 @@ class TableChecks:
         etag = before["etag"] if before else ""
         return self._table.write(Write(_entity(connection_id, now, until, ""), etag)) is not None
 
-    def renew(self, connection_id: ConnectionId, until: datetime) -> None:
-        before = self._table.get(connection_id, _ROW)
-        if before is not None and (started := when(before["startedAt"])) is not None:
-            entity = _entity(connection_id, started, until, "")
-            self._table.write(Write(entity, etag=before["etag"]))
+    def renew(self, connection_id: ConnectionId, started: datetime, until: datetime) -> None:
+        self._write(connection_id, started, until, "")
 
-    def finish(self, connection_id: ConnectionId, result: CheckResult | None) -> None:
-        before = self._table.get(connection_id, _ROW)
-        started = when(before["startedAt"]) if before else None
-        if started is None:
-            return  # the connection was deleted meanwhile
+    def finish(
+        self, connection_id: ConnectionId, started: datetime, result: CheckResult | None
+    ) -> None:
         text = "" if result is None else msgspec.json.encode(result).decode()
-        self._table.write(Write(_entity(connection_id, started, None, text)))
+        self._write(connection_id, started, None, text)
+
+    def _write(
+        self, connection_id: ConnectionId, started: datetime, until: datetime | None, result: str
+    ) -> None:
+        before = self._table.get(connection_id, _ROW)
+        if before is None or when(before["until"]) is None or when(before["startedAt"]) != started:
+            return  # the connection was deleted, or another one took it over
+        entity = _entity(connection_id, started, until, result)
+        self._table.write(Write(entity, etag=before["etag"]))
 
 
 def _entity(

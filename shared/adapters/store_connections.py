@@ -27,6 +27,7 @@ from shared.core.model import (
     Mode,
     RecordType,
     RuleId,
+    SyncId,
     Trouble,
 )
 from shared.core.rules import version_of
@@ -165,6 +166,7 @@ def _connection_entity(one: Connection) -> Entity:
         "resumedAt": stamp(one.resumed_at),
         "approvedPreview": one.approval.preview_id if one.approval else "",
         "approvedUntil": stamp(one.approval.until) if one.approval else "",
+        "approvedSync": (one.approval.sync or "") if one.approval else "",
         "troubles": json.dumps(
             [
                 {
@@ -213,7 +215,10 @@ def _connection(entity: Entity) -> Connection:
 
 def _approval(entity: Entity) -> Approval | None:
     until = when(entity.get("approvedUntil"))
-    return None if until is None else Approval(entity["approvedPreview"], until)
+    if until is None:
+        return None
+    sync = entity.get("approvedSync")
+    return Approval(entity["approvedPreview"], until, SyncId(sync) if sync else None)
 
 
 def _trouble(item: dict[str, Any]) -> Trouble:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +26,7 @@ from shared.core.model import (
 )
 from shared.core.preview import Move, Outcome, PreviewedPerson
 from shared.errors import BadInput
-from shared.ports import Preview, PreviewedRule
+from shared.ports import Leaving, Preview, PreviewedRule
 
 _HEADS = "preview"
 _KEPT = 4  # approved previews that a process keeps at hand
@@ -38,7 +38,7 @@ class TablePreviews:
     def __init__(self, storage: Storage) -> None:
         self._table = storage.table("previews")
         self._lock = threading.Lock()
-        self._leaving: dict[str, Mapping[UserId, RecordId]] = {}
+        self._leaving: dict[str, Mapping[UserId, Leaving]] = {}
 
     def add(self, preview: Preview, rules: Sequence[PreviewedRule]) -> None:
         partition = f"{preview.id}.rules"
@@ -113,7 +113,7 @@ class TablePreviews:
                 last = str(entity["RowKey"])
         return found, None
 
-    def leaving(self, preview_id: str) -> Mapping[UserId, RecordId]:
+    def leaving(self, preview_id: str) -> Mapping[UserId, Leaving]:
         with self._lock:
             known = self._leaving.get(preview_id)
         if known is not None:
@@ -124,18 +124,48 @@ class TablePreviews:
         found = self._table.query(
             "PartitionKey eq @p and leaving ge 0",
             parameters={"p": _partition(preview)},
-            select=["userId", "leaving"],
+            select=["userId", "leaving", "kind"],
         )
-        leaving = {UserId(one["userId"]): RecordId(int(one["leaving"])) for one in found}
+        leaving = {
+            UserId(one["userId"]): Leaving(RecordId(int(one["leaving"])), str(one["kind"]))
+            for one in found
+        }
         with self._lock:
             while len(self._leaving) >= _KEPT:
                 self._leaving.pop(next(iter(self._leaving)))
             self._leaving[preview_id] = leaving
         return leaving
 
+    def spend(
+        self, preview_id: str, connection_id: ConnectionId, users: Sequence[UserId], until: datetime
+    ) -> None:
+        self._table.write_all(
+            [
+                Write(
+                    {
+                        "PartitionKey": _spent(preview_id),
+                        "RowKey": user,
+                        "connectionId": connection_id,
+                        "expiresAt": stamp(until.astimezone(UTC)),
+                    }
+                )
+                for user in users
+            ]
+        )
+
+    def spent(self, preview_id: str) -> Set[UserId]:
+        found = self._table.query(
+            "PartitionKey eq @p", parameters={"p": _spent(preview_id)}, select=["RowKey"]
+        )
+        return {UserId(one["RowKey"]) for one in found}
+
     def remove_expired(self, now: datetime) -> int:
         at = stamp(now.astimezone(UTC))
         return remove_rows(self._table, "expiresAt lt @at", {"at": at})
+
+
+def _spent(preview_id: str) -> str:
+    return f"{preview_id}.spent"
 
 
 def _partition(preview: Preview) -> str:

@@ -202,6 +202,13 @@ def takes_out(step: AnyStep) -> str | None:
     return None
 
 
+def leaving_kind(step: AnyStep) -> str | None:
+    """How a record becomes inactive by it: "deactivate", or "move" to another one; else None."""
+    if takes_out(step) is None:
+        return None
+    return "deactivate" if isinstance(step, TakeOut | TakeOutEmployee) else "move"
+
+
 def makes_item_void(step: AnyStep, link: Link) -> bool:
     """Whether the open item of this user no longer says what is to be done.
 

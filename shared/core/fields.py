@@ -222,7 +222,7 @@ def remembered_contact(link: Link, types: ContactTypes) -> Contact:
         first_name=held.get("FirstName", ""),
         last_name=held.get("LastName", ""),
         job_title=held.get("JobTitle", ""),
-        is_active=link.state in (LinkState.ACTIVE, LinkState.KEPT),
+        is_active=link.state in (LinkState.ACTIVE, LinkState.KEPT) and held.get(INACTIVE) != "no",
         emails=(ContactEmail(email, types.email or 0, True),) if email else (),
         phones=tuple(
             ContactPhone(number, type_id, False)

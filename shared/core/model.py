@@ -77,10 +77,14 @@ class HoldLimit:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A person saved rules with a preview's numbers confirmed: its leavers may go (R20)."""
+    """A person saved rules with a preview's numbers confirmed: its leavers may go (R20).
+
+    `sync`: the re-evaluation that it belongs to, once the rules are the live ones.
+    """
 
     preview_id: str
     until: datetime
+    sync: SyncId | None = None
 
 
 @dataclass(frozen=True, slots=True)

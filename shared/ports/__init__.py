@@ -49,7 +49,7 @@ from shared.ports.memory import (
     Windows,
 )
 from shared.ports.people import AddressEntry, AddressIndex, Known, Links, Owner, Owners
-from shared.ports.previews import Preview, PreviewedRule, Previews
+from shared.ports.previews import Leaving, Preview, PreviewedRule, Previews
 from shared.ports.undo import UndoOutcome, UndoOutcomes
 from shared.ports.vault import (
     BMS_PASSWORD,
@@ -106,6 +106,7 @@ __all__ = [
     "ItGlueMemory",
     "ItGlueSettingsStore",
     "Known",
+    "Leaving",
     "Links",
     "Look",
     "Mapped",

@@ -25,8 +25,13 @@ class Checks(Protocol):
     def begin(self, connection_id: ConnectionId, now: datetime, until: datetime) -> bool:
         """Become the only one who makes it; False while somebody else does."""
 
-    def renew(self, connection_id: ConnectionId, until: datetime) -> None:
-        """It is still being made."""
+    def renew(self, connection_id: ConnectionId, started: datetime, until: datetime) -> None:
+        """The one that was begun then is still being made; nothing where another one is."""
 
-    def finish(self, connection_id: ConnectionId, result: CheckResult | None) -> None:
-        """Keep the result; None: there is none, and the next who asks begins anew."""
+    def finish(
+        self, connection_id: ConnectionId, started: datetime, result: CheckResult | None
+    ) -> None:
+        """Keep the result of the one that was begun then; nothing where another one is.
+
+        None: there is no result, and the next who asks begins anew.
+        """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -46,6 +46,14 @@ class PreviewedRule:
     is_new: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Whose record becomes inactive, and how. `kind`: "deactivate" or "move"."""
+
+    record_id: RecordId
+    kind: str
+
+
 class Previews(Protocol):
     """Previews, kept for a day or so."""
 
@@ -73,8 +81,16 @@ class Previews(Protocol):
     ) -> tuple[list[PreviewedPerson], str | None]:
         """By kind and user id; `text` is looked for, ignoring case, in names, address and ids."""
 
-    def leaving(self, preview_id: str) -> Mapping[UserId, RecordId]:
+    def leaving(self, preview_id: str) -> Mapping[UserId, Leaving]:
         """Whose record becomes inactive by a ready preview: deactivated, or left by a move."""
+
+    def spend(
+        self, preview_id: str, connection_id: ConnectionId, users: Sequence[UserId], until: datetime
+    ) -> None:
+        """What was approved for these is used up; remembered until then."""
+
+    def spent(self, preview_id: str) -> Set[UserId]:
+        """For whom it is used up."""
 
     def remove_expired(self, now: datetime) -> int:
         """Remove what has run out; answers how many entries."""

@@ -63,6 +63,7 @@ class Apply:
                 self.undoing.run(work)
             else:
                 self.deciding.run(work)
+                self.deciding.spend_approvals(work)
             if delta.sync and work.employees:
                 # After each part of a full sync (R26), by the list that this message has read.
                 self.work_off.look(connection.id, newer_than=began)
@@ -75,6 +76,7 @@ class Apply:
         delta = UserDelta(connection.id, (user_id,), Origin.PERSON, signal_at=self.now())
         work = self.deciding.begin(connection, delta, FRESH)
         self.deciding.run(work)
+        self.deciding.spend_approvals(work)
         if work.activities:
             self.log.add(work.activities)
         self.outcomes.keep_failures(work)

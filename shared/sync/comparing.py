@@ -55,8 +55,8 @@ class Findings(Protocol):
     ) -> None:
         """To be decided; `user` and `rule` where a rule takes him as a group's list shows him."""
 
-    def leaves(self, link: Link, *, counts: bool) -> None:
-        """His record goes, so it seems; `counts` against the limit (R20)."""
+    def leaves(self, link: Link, *, counts: bool, kind: str = "deactivate") -> None:
+        """His record goes, so it seems; `counts` against the limit (R20). `kind`: or "move"."""
 
     def kept(self, link: Link) -> None:
         """Would leave, but a person refused that (R20)."""
@@ -182,7 +182,7 @@ class Comparison:
             self.kept += 1
             self.findings.kept(link)
         else:
-            self.findings.leaves(link, counts=True)
+            self.findings.leaves(link, counts=True, kind="move")
 
     def finish(self) -> None:
         """Members that no rule takes, and people who are in no mapped group any more."""

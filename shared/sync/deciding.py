@@ -28,7 +28,7 @@ from shared.core.decision import (
     TakeOut,
     Wait,
 )
-from shared.core.employee_decision import AnyStep, EmployeeStep
+from shared.core.employee_decision import AnyStep, EmployeeStep, leaving_kind
 from shared.core.matching import addresses
 from shared.core.messages import UserDelta
 from shared.core.model import (
@@ -126,11 +126,22 @@ class Deciding:
         """Do it; what could not be done is in the work. Raises for trouble with the whole."""
         looks = self._gather(work)
         decided = self.employees.withdraw(work, self._decide(work, looks))
-        steps = self.holding_back.of(work, still_theirs(self.owners, work, decided))
+        decided = still_theirs(self.owners, work, decided)
+        work.approved = {
+            user
+            for user, step in decided.items()
+            if (kind := leaving_kind(step)) is not None
+            and is_approved(work.approvals, work.link_of(user), kind)
+        }
+        steps = self.holding_back.of(work, decided)
         work.steps.update(steps)
         contacts, employees = _apart(steps)
         self.acting.act(work, self._jobs(work, contacts))
         self.employee_acting.act(work, employees)
+
+    def spend_approvals(self, work: Work) -> None:
+        """Who was decided has used up what was approved for him, whatever came of it (R20)."""
+        self.approvals.spend(work.connection, work.approvals.keys() & work.decided)
 
     # --- gather ------------------------------------------------------------------------------
 
@@ -139,8 +150,7 @@ class Deciding:
         now = self.now()
         users = list(dict.fromkeys(work.delta.users))
         work.links = self.links.get_many(work.connection.id, users)
-        approved = self.approvals.of(work.connection)
-        work.approved = {user for user, link in work.links.items() if is_approved(approved, link)}
+        work.approvals = self.approvals.of(work.connection, work.links.keys())
         free = []
         for user in users:
             link = work.links.get(user)

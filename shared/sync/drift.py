@@ -31,7 +31,7 @@ _LARGE_GOOD_FOR = timedelta(hours=6)  # of a large connection, unless a person a
 _MOST_AT_ONCE = 2000  # links that are compared while a person waits
 _MOST_CALLS = 100  # to BMS, at least, that this takes
 _PATIENCE = timedelta(seconds=8)
-_MOST_ORDERS = 20  # comparisons that one request puts into the queue
+_MOST_ORDERS = 2  # comparisons that one request puts into the queue
 
 
 @dataclass(slots=True)

@@ -7,13 +7,14 @@ whose user has left is free again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.core.decision import Seek
 from shared.core.matching import Ambiguous, Candidate, Found, NotFound, match
 from shared.core.model import (
+    AccountId,
     ConnectionId,
     Contact,
     LinkState,
@@ -51,9 +52,16 @@ class Answer:
 class Meanwhile:
     """What others are about to make, take and leave, where nothing is written (previews)."""
 
-    made: dict[str, list[Candidate]] = field(default_factory=dict)
+    made: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
     taken: set[RecordId] = field(default_factory=set)
     left: set[RecordId] = field(default_factory=set)
+
+    def makes(self, address: str, account_id: AccountId) -> None:
+        """A record with this address is about to be made: others find the address taken (R9)."""
+        number = RecordId(-1 - len(self.taken))  # one that BMS never gives
+        made = Candidate(number, account_id, True)
+        self.made[address] = (*self.made.get(address, ()), made)
+        self.taken.add(number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +75,13 @@ class Matching:
 
     def answer(self, one: Sought, meanwhile: Meanwhile | None = None) -> Answer:
         """The match for one of them."""
-        others = {record for record in self.held if not self._is_mine(record, one)}
+        shown = self._shown(one)
+        others = {each for each in shown & self.held if not self._is_mine(each, one)}
+        made = None
         if meanwhile is not None:
-            others = (others - meanwhile.left) | meanwhile.taken
-        made = meanwhile.made if meanwhile is not None else None
+            made = {key: meanwhile.made[key] for key in one.keys if key in meanwhile.made}
+            shown |= {each.record_id for several in made.values() for each in several}
+            others = (others - meanwhile.left) | (shown & meanwhile.taken)
         answer = _answer(one, self.entries, frozenset(others), made)
         if isinstance(answer.match, Found):
             record = answer.match.candidate.record_id
@@ -78,6 +89,11 @@ class Matching:
             if former is not None and not self._is_mine(record, one):
                 return replace(answer, former_owner=former)
         return answer
+
+    def _shown(self, one: Sought) -> set[RecordId]:
+        """The records that the index has for his addresses: a few, of the many that are held."""
+        found = (self.entries[key] for key in one.keys if key in self.entries)
+        return {known.record_id for entry in found for known in entry.known}
 
     def _is_mine(self, record: RecordId, one: Sought) -> bool:
         owner = self.owned[record]
@@ -129,6 +145,11 @@ class FindRecords:
         owned = self._owned(sought, entries)
         held = {record for record, owner in owned.items() if self._still_held(record, owner)}
         return Matching(connection_id, entries, owned, held)
+
+    def held(self, record_type: RecordType, records: Collection[RecordId]) -> set[RecordId]:
+        """Which of these are records of users who are still in scope."""
+        owned = self.owners.get_many(record_type, records)
+        return {one for one, owner in owned.items() if self._still_held(one, owner, record_type)}
 
     def search(self, keys: Sequence[str]) -> bool:
         """Ask BMS for these addresses, add what it shows to the index; whether it shows any."""
@@ -202,13 +223,15 @@ class FindRecords:
             return {}
         return self.owners.get_many(RecordType.CONTACT, candidates)
 
-    def _still_held(self, record: RecordId, owner: Owner) -> bool:
+    def _still_held(
+        self, record: RecordId, owner: Owner, record_type: RecordType = RecordType.CONTACT
+    ) -> bool:
         link = self.links.get(owner.connection_id, owner.user_id)
         if link is None:
             return False
         if link.claim is not None:
             return True  # a worker is about to write it, or died over it
-        is_his = link.record_type is RecordType.CONTACT and link.record_id == record
+        is_his = link.record_type is record_type and link.record_id == record
         return is_his and link.state is LinkState.ACTIVE
 
 

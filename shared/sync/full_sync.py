@@ -23,7 +23,6 @@ from shared.core.model import (
     Link,
     MappingRule,
     Origin,
-    RecordId,
     SyncId,
     UserId,
 )
@@ -36,6 +35,7 @@ from shared.ports import (
     Connections,
     Directories,
     Directory,
+    Leaving,
     Links,
     Now,
     Queues,
@@ -65,7 +65,7 @@ class _Queueing:
     began: datetime
     queues: Queues
     reading: ReadAddresses
-    approved: Mapping[UserId, RecordId]
+    approved: Mapping[UserId, Leaving]
     parts: int = 0
     waiting: list[UserId] = field(default_factory=list)
     leaving: list[UserId] = field(default_factory=list)
@@ -86,10 +86,10 @@ class _Queueing:
         if len(self.waiting) == _PART:
             self.flush()
 
-    def leaves(self, link: Link, *, counts: bool) -> None:
+    def leaves(self, link: Link, *, counts: bool, kind: str = "deactivate") -> None:
         """Decided from a direct look, all of them together at the end."""
         self.leaving.append(link.user_id)
-        approved = is_approved(self.approved, link)
+        approved = is_approved(self.approved, link, kind)
         self.together += int(counts and link.hold is HoldMark.NONE and not approved)
 
     def kept(self, link: Link) -> None:
@@ -166,7 +166,7 @@ class FullSync:
             began=began,
             queues=self.queues,
             reading=self.reading,
-            approved=self.approvals.of(connection),
+            approved=self.approvals.of(self._begin_approval(connection, sync_id, origin)),
         )
         comparison = compare_with(connection, rules, self.links, began, queueing)
         for rule in comparison.groups():
@@ -243,6 +243,26 @@ class FullSync:
         else:
             troubles.clear_seen(self.connections, connection, {trouble_texts.GROUPS})
         return checked
+
+    def _begin_approval(
+        self, connection: Connection, sync_id: SyncId, origin: Origin
+    ) -> Connection:
+        """From now on the approved set is live: what was approved with it counts in this run (R20).
+
+        The run that the edit ordered takes it over from a full sync that came before.
+        """
+
+        def begun(now: Connection) -> Connection:
+            approval = now.approval
+            if approval is None or now.rules_edited_at != connection.rules_edited_at:
+                return now
+            if approval.sync is not None and origin is not Origin.RULES:
+                return now
+            return replace(now, approval=replace(approval, sync=sync_id))
+
+        if connection.approval is None:
+            return connection
+        return self.connections.update(connection.id, begun) or connection
 
     def _refuse_older(self, connection: Connection) -> None:
         """An older set of rules never replaces a newer one for good.

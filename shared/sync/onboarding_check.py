@@ -23,6 +23,7 @@ from shared.core.model import (
     Employee,
     GroupId,
     MappingRule,
+    RecordId,
     RecordType,
 )
 from shared.core.onboarding import (
@@ -36,7 +37,7 @@ from shared.core.onboarding import (
     verdict_of,
 )
 from shared.core.standing import standing
-from shared.errors import PersonMustAct, SyncError
+from shared.errors import Limited, PersonMustAct, SyncError, TryLater
 from shared.ports import (
     Bms,
     BmsSettingsStore,
@@ -59,7 +60,7 @@ from shared.sync.onboarding_reading import OnboardingReading, mark_of
 log = logging.getLogger(__name__)
 
 _FRESH = timedelta(minutes=10)  # so long a result is given again
-_LEASE = timedelta(minutes=3)
+_LEASE = timedelta(minutes=10)  # longer than BMS's lists take, between two signs of life
 _RENEWED = timedelta(seconds=30)
 _INDEX_AGE = timedelta(hours=24)
 _PACE = timedelta(milliseconds=50)
@@ -114,26 +115,30 @@ class OnboardingCheck:
         if not self.checks.begin(connection.id, now, now + _LEASE):
             return Checked(kept.started_at if kept else now, None)
         context = contextvars.copy_context()
-        making = self.lane.submit(context.run, self._make_and_keep, connection)
+        making = self.lane.submit(context.run, self._make_and_keep, connection, now)
         try:
             return Checked(now, making.result(patience))
         except Late:
             return Checked(now, None)
+        except TryLater as error:
+            if error.counts:
+                raise
+            return Checked(now, None)  # others read just now what it needs: asked again, it goes on
 
-    def _make_and_keep(self, connection: Connection) -> CheckResult:
+    def _make_and_keep(self, connection: Connection, started: datetime) -> CheckResult:
         result: CheckResult | None = None
         try:
-            result = self._make(connection)
+            result = self._make(connection, started)
             return result
         except SyncError as error:
             log.warning("check failed connection=%s: %s", connection.id, error.sentence)
             raise
         finally:
-            self.checks.finish(connection.id, result)
+            self.checks.finish(connection.id, started, result)
 
     # --- make ----------------------------------------------------------------------------------
 
-    def _make(self, connection: Connection) -> CheckResult:
+    def _make(self, connection: Connection, started: datetime) -> CheckResult:
         findings: list[Finding] = []
         tally = Tally()
         rules = self.rules.edited(connection.id)
@@ -152,7 +157,8 @@ class OnboardingCheck:
         if directory is not None:
             unreadable = self._groups(directory, enabled, findings)
             matched = accounts is not None and self._index(findings)
-            reading = self._people(connection, directory, enabled, unreadable, matched)
+            self.checks.renew(connection.id, started, self.now() + _LEASE)
+            reading = self._people(connection, directory, enabled, unreadable, matched, started)
             try:
                 tally = reading.run()
             except SyncError as error:
@@ -259,6 +265,8 @@ class OnboardingCheck:
         try:
             self.reading.since(self.now() - _INDEX_AGE)
         except SyncError as error:
+            if isinstance(error, TryLater) and not (error.counts or isinstance(error, Limited)):
+                raise  # somebody reads them just now
             findings.append(
                 Finding(
                     "warning",
@@ -277,6 +285,7 @@ class OnboardingCheck:
         rules: list[MappingRule],
         unreadable: set[GroupId],
         matched: bool,
+        started: datetime,
     ) -> OnboardingReading:
         employees = matched and any(rule.record_type is RecordType.EMPLOYEE for rule in rules)
         renewed = self.now()
@@ -285,21 +294,24 @@ class OnboardingCheck:
             nonlocal renewed
             if self.now() - renewed > _RENEWED:
                 renewed = self.now()
-                self.checks.renew(connection.id, renewed + _LEASE)
+                self.checks.renew(connection.id, started, renewed + _LEASE)
 
+        staff = self._staff() if employees else []
+        linked = {
+            mark_of(link.user_id)
+            for page in self.links.all(connection.id)
+            for link in page
+            if link.record_id is not None
+        }
         return OnboardingReading(
             connection=connection,
             rules=rules,
             unreadable=unreadable,
             directory=directory,
             finding=self.finding if matched else None,
-            staff=self._staff() if employees else (),
-            linked={
-                mark_of(link.user_id)
-                for page in self.links.all(connection.id)
-                for link in page
-                if link.record_id is not None
-            },
+            staff=staff,
+            staff_owned=self._owned(staff),
+            linked=linked,
             alive=alive,
         )
 
@@ -308,6 +320,12 @@ class OnboardingCheck:
             return self.bms.employees()
         except SyncError:
             return []  # that BMS does not answer is told already
+
+    def _owned(self, staff: list[Employee]) -> set[RecordId]:
+        """The employees whom somebody's link holds already (R9)."""
+        if not staff:
+            return set()
+        return self.finding.held(RecordType.EMPLOYEE, [one.id for one in staff])
 
     def _limits(self, tally: Tally) -> Finding:
         """How many calls the first sync needs, and how long BMS's limit makes it (R25)."""

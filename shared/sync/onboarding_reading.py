@@ -13,20 +13,21 @@ from dataclasses import dataclass, field
 from shared.core.decision import Seek, without_name_or_address
 from shared.core.employee_matching import match_employee
 from shared.core.fields import wanted_contact
-from shared.core.matching import Ambiguous, Found, addresses
+from shared.core.matching import Ambiguous, Found, NotFound, addresses, key
 from shared.core.model import (
     Connection,
     Employee,
     EntraUser,
     GroupId,
     MappingRule,
+    RecordId,
     RecordType,
     UserId,
 )
 from shared.core.onboarding import Person, Tally
 from shared.core.rules import in_order, refusal
 from shared.ports import Directory
-from shared.sync.finding import FindRecords, Sought
+from shared.sync.finding import FindRecords, Meanwhile, Sought
 
 
 @dataclass
@@ -39,13 +40,18 @@ class OnboardingReading:
     directory: Directory
     finding: FindRecords | None  # None: BMS cannot be asked, so nobody is matched
     staff: Sequence[Employee]
+    staff_owned: Collection[RecordId]  # the employees of users who are linked
     linked: Collection[bytes]
     alive: Callable[[], None]  # called now and then: the check is still being made
     tally: Tally = field(default_factory=Tally)
     empty: list[MappingRule] = field(default_factory=list)
     _seen: set[bytes] = field(default_factory=set)
     _left_out: dict[bytes, tuple[str, Person]] = field(default_factory=dict)
+    _meanwhile: Meanwhile = field(default_factory=Meanwhile)
     _holders: dict[bytes, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._staff_taken = set(self.staff_owned)
 
     def run(self) -> Tally:
         """Read every group to its end. Raises SyncError when one cannot be read."""
@@ -108,16 +114,26 @@ class OnboardingReading:
         step = Seek(rule, rule.account_id, only_there)
         source = self.connection.email_source
         sought = [Sought(user.id, tuple(addresses(user, source)), step) for user in new]
-        answers = self.finding.find(self.connection.id, sought, cached=True, search=False)
-        for user in new:
-            self._count(user, answers[user.id].match)
+        matching = self.finding.bulk(self.connection.id, sought)
+        for user, one in zip(new, sought, strict=True):
+            match = matching.answer(one, self._meanwhile).match
+            if isinstance(match, Found):
+                self._meanwhile.taken.add(match.candidate.record_id)
+            elif isinstance(match, NotFound):
+                email = wanted_contact(user, source).email
+                self._meanwhile.makes(key(email), rule.account_id)
+            self._count(user, match)
 
     def _employees(self, users: Sequence[EntraUser]) -> None:
         new = self._new(users)
         self.tally.employees += len(new)
         for user in new:
             keys = addresses(user, self.connection.email_source)
-            self._count(user, match_employee(keys, user.upn, self.staff, frozenset()))
+            taken = frozenset(self._staff_taken)
+            match = match_employee(keys, user.upn, self.staff, taken)
+            if isinstance(match, Found):
+                self._staff_taken.add(match.candidate.record_id)
+            self._count(user, match)
 
     def _new(self, users: Sequence[EntraUser]) -> list[EntraUser]:
         new = [user for user in users if mark_of(user.id) not in self.linked]

@@ -24,10 +24,11 @@ from shared.core.messages import (
 from shared.core.model import ConnectionId
 from shared.errors import SyncError
 from shared.measures import FAILURES
-from shared.ports import ITGLUE, SWEEPS, Failure, Failures, Now, Part, Queues, Runs
+from shared.ports import ITGLUE, SWEEPS, Failure, Failures, Now, Part, Previews, Queues, Runs
 
 log = logging.getLogger(__name__)
 
+_TRIES = 3
 _AGAIN = (timedelta(seconds=30), timedelta(minutes=5), timedelta(minutes=30))
 
 
@@ -36,6 +37,7 @@ class Poison:
     """The use case behind the poison queues."""
 
     runs: Runs
+    previews: Previews
     failures: Failures
     queues: Queues
     now: Now
@@ -72,6 +74,9 @@ class Poison:
                 again = encode_sweep_order(replace(order, revived=order.revived + 1))
                 self.queues.send(queue, again, _AGAIN[order.revived])
                 return True, order.connection_id
+            if order.preview:
+                self._end_preview(order.preview)
+                return True, order.connection_id
             if order.sync is not None:
                 self.runs.failed(order.sync, self.now(), "It failed every time it was tried.")
             return False, order.connection_id
@@ -91,3 +96,14 @@ class Poison:
             failed = delta.failed + len(delta.users)
             self.runs.part(Part(delta.sync, delta.part, delta.done, failed, self.now()))
         return False, delta.connection_id
+
+    def _end_preview(self, preview_id: str) -> None:
+        """Who waits for it asks anew; there is nothing that a replay could do."""
+        for _ in range(_TRIES):
+            preview = self.previews.get(preview_id)
+            if preview is None or preview.state != "running":
+                return
+            reason = "It failed every time it was tried: look at the app's log for the cause."
+            ended = replace(preview, state="failed", reason=reason, busy_until=None)
+            if self.previews.save(ended) is not None:
+                return

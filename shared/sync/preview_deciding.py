@@ -19,8 +19,8 @@ from shared.core.employee_decision import (
     next_step,
     takes_out,
 )
-from shared.core.fields import wanted_contact
-from shared.core.matching import Ambiguous, Candidate, Found, addresses, key, primary_address
+from shared.core.fields import WantedContact, wanted_contact
+from shared.core.matching import Ambiguous, Found, addresses, key, primary_address
 from shared.core.messages import UserDelta
 from shared.core.model import (
     Connection,
@@ -96,6 +96,21 @@ class Noted:
     rule: MappingRule | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Seeker:
+    """Somebody who is matched, with all that is needed for it and no more: many may wait."""
+
+    sought: Sought
+    link: Link | None
+    wanted: WantedContact
+    display_name: str
+    address: str
+
+    @property
+    def user_id(self) -> UserId:
+        return self.sought.user_id
+
+
 @dataclass(slots=True)
 class Undecided:
     """What is known of a preview's people so far."""
@@ -103,10 +118,11 @@ class Undecided:
     connection: Connection
     rules: list[MappingRule]
     directory: Directory
+    patient: bool = True  # whose look fails for now is waited for; else he is only counted
     tally: Tally = field(default_factory=Tally)
     meanwhile: Meanwhile = field(default_factory=Meanwhile)
     employees_taken: set[RecordId] = field(default_factory=set)
-    postponed: list[tuple[Work, Sought]] = field(default_factory=list)
+    postponed: list[_Seeker] = field(default_factory=list)
     counted: list[UserId] = field(default_factory=list)  # against the limit (R20)
     must_wait: int = 0  # for a person, whatever the limit says
     by_worklist: int = 0
@@ -152,7 +168,7 @@ class DecidePreview:
         steps = next_steps(work, going, placements, by_api=by_api)
         steps = still_theirs(self.owners, work, steps)
         for user, error in work.later.items():
-            if isinstance(error, TryLater):
+            if isinstance(error, TryLater) and (so_far.patient or not error.counts):
                 raise error
             so_far.troubles[error.sentence] += 1
             so_far.tally.add(left_out(work.links.get(user), error.sentence, "unchanged"))
@@ -161,10 +177,11 @@ class DecidePreview:
     def postponed(self, so_far: Undecided) -> list[PreviewedPerson]:
         """Those whose record was somebody else's, now that all leavers are known (R9)."""
         people: list[PreviewedPerson] = []
-        for work, one in so_far.postponed:
-            matching = self.finding.bulk(work.connection.id, [one])
-            people += self._matched(so_far, work, one, matching, last=True)
-        so_far.postponed.clear()
+        waiting, so_far.postponed = so_far.postponed[::-1], []
+        while waiting:
+            one = waiting.pop()
+            matching = self.finding.bulk(so_far.connection.id, [one.sought])
+            people += self._matched(so_far, one, matching, last=True)
         return people
 
     def kept(self, so_far: Undecided, users: Sequence[UserId]) -> list[PreviewedPerson]:
@@ -237,7 +254,8 @@ class DecidePreview:
         if sought:
             matching = self.finding.bulk(work.connection.id, sought)
             for one in sought:
-                people += self._matched(so_far, work, one, matching, last=False)
+                seeker = self._seeker(so_far, work, one)
+                people += self._matched(so_far, seeker, matching, last=False)
         return people
 
     @staticmethod
@@ -248,33 +266,35 @@ class DecidePreview:
         elif link.hold is HoldMark.NONE:
             so_far.counted.append(user)
 
+    @staticmethod
+    def _seeker(so_far: Undecided, work: Work, one: Sought) -> _Seeker:
+        user = work.users[one.user_id]
+        address = primary_address(user, so_far.connection.email_source)
+        link, wanted = work.links.get(one.user_id), work.wanted[one.user_id]
+        return _Seeker(one, link, wanted, user.display_name, address)
+
     def _matched(
-        self, so_far: Undecided, work: Work, one: Sought, matching: Matching, *, last: bool
+        self, so_far: Undecided, one: _Seeker, matching: Matching, *, last: bool
     ) -> list[PreviewedPerson]:
-        answer = matching.answer(one, so_far.meanwhile)
-        link, match = work.links.get(one.user_id), answer.match
+        answer = matching.answer(one.sought, so_far.meanwhile)
+        link, match, wanted = one.link, answer.match, one.wanted
         if isinstance(match, Ambiguous):
-            known = self.conflicts.get(work.connection.id, one.user_id)
+            known = self.conflicts.get(so_far.connection.id, one.user_id)
             choice = standing_choice(known, match, RecordType.CONTACT)
             if choice is not None and choice.ignore:
-                outcome = left_out(link, LEFT_OUT)
-                return [self._told(so_far, work, one.user_id, link, outcome)]
-            chosen = None if choice is None else chosen_match(choice, one, answer)
+                return [self._seen(so_far, one, left_out(link, LEFT_OUT))]
+            chosen = None if choice is None else chosen_match(choice, one.sought, answer)
             if chosen is None and not last:
-                so_far.postponed.append((work, one))
+                so_far.postponed.append(one)
                 return []
             match = match if chosen is None else chosen
-        wanted = work.wanted[one.user_id]
-        outcome = outcome_of_match(one.step, match, link, wanted, self._types(so_far))
+        step = one.sought.step
+        outcome = outcome_of_match(step, match, link, wanted, self._types(so_far))
         if isinstance(match, Found):
             so_far.meanwhile.taken.add(match.candidate.record_id)
         elif outcome.kind in ("create", "move"):
-            # A number that BMS never gives: others find the address taken (R9).
-            made = RecordId(-1 - len(so_far.meanwhile.taken))
-            candidate = Candidate(made, one.step.account_id, True)
-            so_far.meanwhile.made.setdefault(key(wanted.email), []).append(candidate)
-            so_far.meanwhile.taken.add(made)
-        return [self._told(so_far, work, one.user_id, link, outcome)]
+            so_far.meanwhile.makes(key(wanted.email), step.account_id)
+        return [self._seen(so_far, one, outcome)]
 
     def _types(self, so_far: Undecided) -> ContactTypes:
         if so_far.types is None:
@@ -377,16 +397,25 @@ class DecidePreview:
         link: Link | None,
         outcome: Outcome,
     ) -> PreviewedPerson:
-        so_far.tally.add(outcome)
-        if outcome.kind == "deactivate" and outcome.leaving is not None:
-            so_far.meanwhile.left.add(outcome.leaving)
         entra = work.users.get(user) if work is not None else None
         if entra is None:
             name, address = (link.display_name, link.address) if link is not None else ("", "")
         else:
             name = entra.display_name
             address = primary_address(entra, so_far.connection.email_source)
-        return PreviewedPerson(user, outcome, name, address)
+        return self._counted(so_far, PreviewedPerson(user, outcome, name, address))
+
+    def _seen(self, so_far: Undecided, one: _Seeker, outcome: Outcome) -> PreviewedPerson:
+        person = PreviewedPerson(one.user_id, outcome, one.display_name, one.address)
+        return self._counted(so_far, person)
+
+    @staticmethod
+    def _counted(so_far: Undecided, person: PreviewedPerson) -> PreviewedPerson:
+        outcome = person.outcome
+        so_far.tally.add(outcome)
+        if outcome.kind == "deactivate" and outcome.leaving is not None:
+            so_far.meanwhile.left.add(outcome.leaving)
+        return person
 
 
 def _placement(user: EntraUser, rule: MappingRule, rules: Sequence[MappingRule]) -> Placement:

@@ -9,6 +9,7 @@ another one has taken the preview up lets go of it.
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -53,6 +54,8 @@ log = logging.getLogger(__name__)
 
 _BATCH = 100
 _BUSY = timedelta(minutes=2)
+_SLOT_WAIT = timedelta(seconds=2)  # a person waits for it
+_INDEX_AGE = timedelta(minutes=15)  # BMS's lists cost a call per hundred records
 _TELL = timedelta(seconds=3)  # how often the progress is told
 _LIFE = timedelta(hours=2)  # after which nobody waits for the numbers any more
 _WAITS = (2, 5, 15, 30, 60)
@@ -77,9 +80,22 @@ class RunPreview:
     bms: Bms
     queues: Queues
     now: Now
+    _slot: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1), repr=False)
 
     def handle(self, order: SweepOrder) -> None:
-        """Work it out; what fails for now comes back with a delay."""
+        """Work it out; what fails for now comes back with a delay.
+
+        One at a time in each process, so that many of them never starve the full syncs (R24).
+        """
+        if not self._slot.acquire(blocking=False):
+            self._again(order, _SLOT_WAIT)
+            return
+        try:
+            self._handle(order)
+        finally:
+            self._slot.release()
+
+    def _handle(self, order: SweepOrder) -> None:
         preview = self.previews.get(order.preview)
         if preview is None or preview.state != "running":
             return  # done already: the order came twice
@@ -140,7 +156,8 @@ class _Attempt:
     people: list[PreviewedPerson] = field(default_factory=list)
     left_as_they_are: int = 0
     index_read: bool = False
-    index_of: datetime | None = None  # an older reading, since BMS's limit is used up
+    index_of: datetime | None = None  # when it was read, where that was before this attempt
+    limited: bool = False  # BMS's hourly limit is used up
 
     def work_out(self, *, patient: bool) -> None:
         """Compare, decide, and put the numbers on record."""
@@ -154,7 +171,9 @@ class _Attempt:
         directory = use.directories.open(connection)
         saved = [one.rule for one in use.previews.rules(self.preview.id)]
         rules = with_groups_now(saved, directory, self.began, patient=patient)
-        so_far = Undecided(connection, [rule for rule in rules if rule.enabled], directory)
+        so_far = Undecided(
+            connection, [rule for rule in rules if rule.enabled], directory, patient=patient
+        )
         self.so_far = so_far
         comparison = compare_with(connection, rules, use.links, self.began, self)
         for rule in comparison.groups():
@@ -179,15 +198,19 @@ class _Attempt:
     # --- findings ------------------------------------------------------------------------------
 
     def needs_index(self, since: datetime) -> None:
-        """Read BMS's lists as the sync would; while its hourly limit is used up, older ones do."""
+        """Read BMS's lists unless that was done a little while ago, for a preview may be asked for
+        often; while BMS's hourly limit is used up, older ones do."""
         if self.index_read:
             return
+        reading = self.use.reading
         try:
-            self.use.reading.since(min(since, self.began))
+            reading.since(min(since, self.began - _INDEX_AGE))
         except Limited:
-            self.index_of = self.use.reading.index.read_at()
-            if self.index_of is None:
+            if reading.index.read_at() is None:
                 raise
+            self.limited = True
+        read_at = reading.index.read_at()
+        self.index_of = read_at if read_at is not None and read_at < self.began else None
         self.index_read = True
 
     def differs(
@@ -204,7 +227,7 @@ class _Attempt:
         if len(self.batch) >= _BATCH:
             self._decide()
 
-    def leaves(self, link: Link, *, counts: bool) -> None:
+    def leaves(self, link: Link, *, counts: bool, kind: str = "deactivate") -> None:
         """Looked at directly once every group was read."""
         self.leavers.append(link.user_id)
 
@@ -304,9 +327,10 @@ class _Attempt:
             group = rule.group_name or rule.group_id
             notes.append(f"The group {group} {state}: its people are left as they are.")
         if self.index_of is not None:
+            because = "BMS's hourly limit is used up, so people" if self.limited else "People"
             notes.append(
-                "BMS's hourly limit is used up, so people were matched with its contacts as they "
-                f"were read at {self.index_of:%Y-%m-%d %H:%M} UTC."
+                f"{because} were matched with BMS's contacts as they were read at "
+                f"{self.index_of:%Y-%m-%d %H:%M} UTC."
             )
         if would_hold:
             leaving = len(so_far.counted) + so_far.must_wait

@@ -32,6 +32,7 @@ from shared.sync.order_sync import must_be_readable
 
 LIFE = timedelta(days=1)
 _YOUNG = timedelta(hours=1)  # in which its numbers may be confirmed
+APPROVED_FOR = timedelta(hours=1)  # at most: it ends with the re-evaluation that it belongs to
 _PATIENCE = timedelta(seconds=20)
 _STEPS = (0.1, 0.2, 0.3, 0.5, 1.0)
 _AGAIN = "Preview the rules again and confirm those numbers."
@@ -138,7 +139,7 @@ class Previewing:
         rules = _as_previewed(checked.rules, set(checked.before), previewed)
         # Once more, since the check takes its time: nothing else may have been edited meanwhile.
         self._confirmable(existing(self.connections, connection_id), preview_id)
-        approval = Approval(preview.id, preview.expires_at)
+        approval = Approval(preview.id, self.now() + APPROVED_FOR)
         return self.mapping.take(connection.id, rules, checked.before, approval)
 
     def _confirmable(self, connection: Connection, preview_id: str) -> Preview:

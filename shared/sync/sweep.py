@@ -63,6 +63,7 @@ _BACK_OFF = (5, 15, 60, 120, 300)
 _MOST_TRIES = 30
 _EDIT_SETTLES = timedelta(minutes=2)
 _FULL_SYNCS_AT_ONCE = 2
+_AT_ONCE = ("undo", "drift")  # one each: what is long must not keep anybody from his sweep
 _SLOT_WAIT = timedelta(seconds=5)
 _HEALED_BY_READING = frozenset({"graph-refused", "rejected"})
 _PROBE_EVERY = timedelta(minutes=15)
@@ -100,6 +101,9 @@ class Sweep:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _full_slots: threading.Semaphore = field(
         default_factory=lambda: threading.Semaphore(_FULL_SYNCS_AT_ONCE), repr=False
+    )
+    _slots: Mapping[str, threading.Semaphore] = field(
+        default_factory=lambda: {kind: threading.Semaphore(1) for kind in _AT_ONCE}, repr=False
     )
     _running: dict[ConnectionId, list[SweepOrder]] = field(default_factory=dict, repr=False)
     _ordered: dict[ConnectionId, tuple[Connection, datetime]] = field(
@@ -163,17 +167,19 @@ class Sweep:
         connection = self._just_read(order) or self.connections.get(order.connection_id)
         if connection is None:
             return
-        if order.kind in ("full", "rules"):
-            if not self._full_slots.acquire(blocking=False):
-                # Waiting here would keep a place of the queue from everybody's sweeps.
-                self.queues.send(SWEEPS, encode_sweep_order(order), _SLOT_WAIT)
-                return
-            try:
-                self._handle(connection, order)
-            finally:
-                self._full_slots.release()
-        else:
+        whole = order.kind in ("full", "rules")
+        slots = self._full_slots if whole else self._slots.get(order.kind)
+        if slots is None:
             self._handle(connection, order)
+            return
+        if not slots.acquire(blocking=False):
+            # Waiting here would keep a place of the queue from everybody's sweeps.
+            self.queues.send(SWEEPS, encode_sweep_order(order), _SLOT_WAIT)
+            return
+        try:
+            self._handle(connection, order)
+        finally:
+            slots.release()
 
     def _just_read(self, order: SweepOrder) -> Connection | None:
         """The connection as the timer has just read it in this process.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -25,7 +25,7 @@ from shared.core.model import (
 from shared.core.rules import Placement
 from shared.errors import PersonMustAct, SyncError, TryLater
 from shared.measures import correlation_id
-from shared.ports import FRESH, Directory, Now, Owner
+from shared.ports import FRESH, Directory, Leaving, Now, Owner
 
 # No write to BMS begins later than this after the claim was taken; a call ends within 64 s, all its
 # tries together, so that a claim that has run out proves that its worker writes no more, with room
@@ -74,7 +74,8 @@ class Work:
     failed: dict[UserId, PersonMustAct] = field(default_factory=dict)  # refused by BMS
     undecided: set[UserId] = field(default_factory=set)  # wait, with nothing settled
     leavers: set[UserId] = field(default_factory=set)  # counted against the limit (R20)
-    approved: set[UserId] = field(default_factory=set)  # with a preview's numbers (R20)
+    approvals: Mapping[UserId, Leaving] = field(default_factory=dict)  # with a preview (R20)
+    approved: set[UserId] = field(default_factory=set)  # of these, whose decision is the approved
     links: dict[UserId, Link] = field(default_factory=dict)
     owners: dict[UserId, Owner | None] = field(default_factory=dict)  # of who returns
     users: dict[UserId, EntraUser] = field(default_factory=dict)
@@ -119,6 +120,12 @@ class Work:
             return link
         address = self.wanted[link.user_id].email or link.address
         return replace(link, display_name=user.display_name, upn=user.upn, address=address)
+
+    @property
+    def decided(self) -> set[UserId]:
+        """Who is done with: nothing of this message comes back for them."""
+        left = {*self.later, *self.rest, *self.again, *self.failed, *self.undecided}
+        return self.told.keys() - left
 
     def decide_again(self, user: UserId) -> None:
         """What this decision rested on is no longer so."""

@@ -37,7 +37,7 @@ RESULT = CheckResult(
 def test_a_result_is_the_same_on_another_instance(real_storage: RealStorage) -> None:
     one, other = TableChecks(real_storage.opened()), TableChecks(real_storage.opened())
     assert one.begin(CONNECTION, NOW, SOON)
-    one.finish(CONNECTION, RESULT)
+    one.finish(CONNECTION, NOW, RESULT)
 
     kept = other.get(CONNECTION)
 
@@ -52,7 +52,7 @@ def test_only_one_instance_makes_a_check_until_its_claim_has_run_out(
     assert one.begin(CONNECTION, NOW, SOON)
 
     assert not other.begin(CONNECTION, NOW + timedelta(minutes=1), SOON)
-    one.renew(CONNECTION, SOON + timedelta(minutes=3))
+    one.renew(CONNECTION, NOW, SOON + timedelta(minutes=3))
     assert not other.begin(CONNECTION, SOON + timedelta(minutes=1), SOON)
     assert other.begin(CONNECTION, SOON + timedelta(minutes=4), SOON + timedelta(minutes=9))
 
@@ -64,6 +64,21 @@ def test_a_deleted_connection_takes_its_check_along(real_storage: RealStorage) -
     checks.begin(CONNECTION, NOW, SOON)
 
     connections.delete(CONNECTION)
-    checks.finish(CONNECTION, RESULT)  # by an instance that was still at it
+    checks.finish(CONNECTION, NOW, RESULT)  # by an instance that was still at it
 
     assert checks.get(CONNECTION) is None
+
+
+def test_who_was_slower_than_his_claim_ends_nobody_elses_check(real_storage: RealStorage) -> None:
+    checks = TableChecks(real_storage.opened())
+    assert checks.begin(CONNECTION, NOW, SOON)
+    after = SOON + timedelta(seconds=1)
+    assert checks.begin(CONNECTION, after, after + timedelta(minutes=3))
+
+    checks.finish(CONNECTION, NOW, RESULT)
+    checks.renew(CONNECTION, NOW, after + timedelta(hours=9))
+
+    kept = checks.get(CONNECTION)
+    assert kept is not None
+    assert (kept.started_at, kept.result) == (after, None)
+    assert kept.until == after + timedelta(minutes=3)

@@ -32,7 +32,7 @@ def explain_of(world: World) -> Explain:
         worklist=worker.worklist,
         bms_settings=world.bms_settings,
         directories=world.directories,
-        approvals=Approvals(worker.previews, world.clock),
+        approvals=Approvals(worker.previews, worker.runs, world.clock),
         bms=worker.bms,
     )
     return Explain(

@@ -132,7 +132,7 @@ class Office:
             directories=FakeDirectories(self.tenant),
             queues=self.queues,
             reading=cast(ReadAddresses, None),
-            approvals=Approvals(FakePreviews(), self.clock),
+            approvals=Approvals(FakePreviews(), self.runs, self.clock),
             now=self.clock,
         )
 

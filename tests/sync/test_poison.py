@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 
@@ -17,10 +18,11 @@ from shared.core.messages import (
 )
 from shared.core.model import Origin, SyncId, SyncRun
 from shared.errors import SyncError, TryLater
-from shared.ports import FRESH, ITGLUE, SWEEPS, Part
+from shared.ports import FRESH, ITGLUE, SWEEPS, Part, Preview
 from shared.sync.poison import Poison
 from tests.builders import CONNECTION, a_user_id
 from tests.fakes import START, Clock, FakeFailures, FakeQueues, FakeRuns
+from tests.fakes_previews import FakePreviews
 
 RUN = SyncId("run")
 DELTA = UserDelta(
@@ -50,11 +52,12 @@ class DownRuns(FakeRuns):
 class Room:
     runs: DownRuns = field(default_factory=DownRuns)
     failures: FakeFailures = field(default_factory=FakeFailures)
+    previews: FakePreviews = field(default_factory=FakePreviews)
     queues: FakeQueues = field(default_factory=FakeQueues)
 
     def __post_init__(self) -> None:
         self.runs.add(SyncRun(RUN, CONNECTION, "full", "running", START))
-        self.poison = Poison(self.runs, self.failures, self.queues, Clock())
+        self.poison = Poison(self.runs, self.previews, self.failures, self.queues, Clock())
 
 
 @pytest.fixture
@@ -139,3 +142,17 @@ def test_trouble_with_the_run_does_not_lose_the_failure(room: Room) -> None:
     room.poison.handle(FRESH, encode_user_delta(DELTA))
 
     assert len(room.failures.held) == 1
+
+
+def test_a_preview_whose_order_is_given_up_says_that_it_failed(room: Room) -> None:
+    later = START + timedelta(days=1)
+    room.previews.add(Preview("p1", CONNECTION, START, later, "basis"), [])
+    order = SweepOrder(CONNECTION, "preview", preview="p1", revived=3)
+
+    room.poison.handle(SWEEPS, encode_sweep_order(order))
+
+    preview = room.previews.get("p1")
+    assert preview is not None
+    assert preview.state == "failed"
+    assert "every time" in preview.reason
+    assert room.failures.held == [], "a replay could do nothing"

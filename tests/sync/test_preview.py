@@ -15,7 +15,7 @@ from shared.core.messages import SweepOrder, encode_sweep_order
 from shared.core.model import AccountId, Connection, EntraUser, MappingRule, RecordType, UserId
 from shared.core.preview import PreviewedPerson
 from shared.core.worklist import done_kind
-from shared.errors import BadInput
+from shared.errors import BadInput, TryLater
 from shared.ports import SWEEPS, Preview, PreviewedRule
 from shared.sync.mapping_rules import RuleWish
 from shared.sync.previewing import basis_of
@@ -128,7 +128,7 @@ def an_agency(world: World) -> tuple[dict[str, EntraUser], list[MappingRule], Se
         "quiet": world.hire("quiet", "staff", mail="", upn="", display_name="Quiet One"),
     }
     world.full_sync()
-    world.clock.pass_(timedelta(minutes=5))
+    world.clock.pass_(timedelta(minutes=20))
     # What is new with the other rules: a guest, somebody blocked, twins, and those BMS knows.
     world.bms.add_contact(world.fabrikam.id, "Known", "Well", emails=["known@contoso.example"])
     for _ in range(2):
@@ -440,3 +440,45 @@ def test_the_order_may_come_twice_and_its_worker_may_die_r22(world: World) -> No
     preview = world.worker.previewing.get("p1").preview
     assert preview.state == "ready"
     assert preview.counts["deactivate"] == len(people(world, preview, "deactivate")) == len(gone)
+
+
+def test_previews_one_after_the_other_read_bms_lists_once_and_say_how_old_they_are_r25(
+    world: World,
+) -> None:
+    world.hire("ada")
+    reads: list[str] = []
+
+    def tap(call: str, at: str) -> None:
+        if (call, at) == ("bms.contacts", "before"):
+            reads.append(call)
+
+    world.worker.tap = tap
+    first = ask(world, wish(world.rule))
+    world.clock.pass_(timedelta(minutes=10))
+    second = ask(world, wish(world.rule))
+    read = len(reads)
+    world.clock.pass_(timedelta(minutes=10))
+    third = ask(world, wish(world.rule))
+
+    assert read == 2, "the active and the inactive ones, once"
+    assert len(reads) == 4, "after a quarter of an hour again"
+    told = [any("as they were read at" in note for note in one.notes) for one in (first, second)]
+    assert told == [False, True]
+    assert not any("as they were read at" in note for note in third.notes)
+
+
+def test_one_whose_look_keeps_failing_is_noted_and_fails_no_preview_r24(world: World) -> None:
+    ada, ben = world.hire("ada"), world.hire("ben")
+    world.full_sync()
+    world.leave(ada)
+    world.leave(ben)
+    world.directory.troubles[ada.id] = TryLater("Graph does not answer for this person.")
+    preview = world.worker.previewing.ask(CONNECTION, [wish(world.rule)]).preview
+    world.deliver()
+
+    done = world.worker.previews.get(preview.id)
+
+    assert done is not None
+    assert done.state == "ready"
+    assert done.counts["deactivate"] == 1
+    assert any(note.startswith("1 person could not be decided") for note in done.notes)

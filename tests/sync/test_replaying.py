@@ -34,7 +34,9 @@ def replaying(world: World) -> Replaying:
 def poisoned(world: World, text: str, queue: str = FRESH) -> None:
     """What the poison queue makes of a message that came back often enough."""
     worker = world.worker
-    Poison(worker.runs, worker.failures, worker.queues, world.clock).handle(queue, text)
+    Poison(worker.runs, worker.previews, worker.failures, worker.queues, world.clock).handle(
+        queue, text
+    )
 
 
 def a_delta(*users: UserId, connection: ConnectionId = CONNECTION, **fields: object) -> str:

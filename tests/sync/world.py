@@ -235,7 +235,7 @@ class Worker:
         writer = EmployeesV1(PooledSession(), session.settings, world.vault, budget, clock)
         self.writer = tapped("writer", writer)
         self.previews = tapped("previews", TablePreviews(storage))
-        approvals = Approvals(self.previews, clock)
+        approvals = Approvals(self.previews, self.runs, clock)
         leavers = CountLeavers(self.windows, self.links, clock)
         planning = PlanEmployees(self.links, self.owners, clock)
         reports = Reports(self.links, self.queues, clock)

@@ -14,6 +14,7 @@ from shared.core.model import (
     ConnectionId,
     Contact,
     ContactEmail,
+    Employee,
     EntraUser,
     GroupId,
     Link,
@@ -137,7 +138,9 @@ def test_r4_r9_each_kind_of_doubtful_person_is_counted_and_named() -> None:
     counts = body["counts"]
     assert (counts["inScope"], counts["withoutAddress"]) == (4, 1)
     assert (counts["guestsLeftOut"], counts["blockedLeftOut"]) == (1, 1)
-    assert (counts["doubles"], counts["conflicts"]) == (1, 1)
+    assert (counts["doubles"], counts["conflicts"]) == (1, 2), (
+        "one for the twins, one for the double"
+    )
     named = {
         one["area"]: [each["displayName"] for each in one["people"]]
         for one in body["findings"]
@@ -319,3 +322,40 @@ def test_somebody_who_has_his_record_is_linked_and_not_matched_again() -> None:
     counts = world.call("GET", CHECK).body["counts"]
 
     assert (counts["linked"], counts["wouldMatch"], counts["wouldCreate"]) == (1, 0, 0)
+
+
+def test_r9_of_two_people_with_one_record_one_matches_and_one_is_a_conflict() -> None:
+    world = a_mapped_world(person(1), person(2))
+    both = ("p1@contoso.example", "p2@contoso.example")
+    emails = tuple(ContactEmail(one, 1, number == 0) for number, one in enumerate(both))
+    contact = replace(a_contact(1, both[0]), emails=emails)
+    world.bms.records = {contact.id: contact}
+
+    counts = world.call("GET", CHECK).body["counts"]
+
+    assert (counts["wouldMatch"], counts["wouldCreate"], counts["conflicts"]) == (1, 0, 1)
+
+
+def test_while_others_read_bms_lists_the_check_is_still_running_and_begins_anew() -> None:
+    world = a_mapped_world(person(1))
+    world.index.reading = True
+
+    first = world.call("GET", CHECK)
+
+    assert (first.status, first.body["state"]) == (202, "running")
+    world.index.reading = False
+    again = world.call("GET", CHECK)
+    assert (again.status, again.body["state"]) == (200, "ready")
+
+
+def test_r9_of_two_people_with_one_employee_one_matches_and_one_is_a_conflict() -> None:
+    shared = "desk@contoso.example"
+    people = [person(1, proxy_addresses=(f"smtp:{shared}",)), person(2, mail=shared)]
+    world = a_mapped_world(*people)
+    world.rules.put(a_rule(record_type=RecordType.EMPLOYEE, account_id=None))
+    desk = Employee(RecordId(9), "D", "D", shared, "desk", "", True)
+    world.bms.staff = {desk.id: desk}
+
+    counts = world.call("GET", CHECK).body["counts"]
+
+    assert (counts["wouldMatch"], counts["conflicts"]) == (1, 1)

@@ -353,7 +353,7 @@ class World:
                         worklist=self.worklist,
                         bms_settings=self.bms_settings,
                         directories=self.directories,
-                        approvals=Approvals(self.previews, self.clock),
+                        approvals=Approvals(self.previews, self.runs, self.clock),
                         bms=self.bms,
                     ),
                     self.clock,
