@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -129,13 +129,11 @@ class LinkDigests:
         self._packed[mark] = _SEEN
         return self._link(user_id, packed, rules, fingerprint, reasons) if packed else None
 
-    def left(self, rules: Sequence[MappingRule]) -> list[Link]:
+    def left(self, rules: Sequence[MappingRule]) -> Iterator[Link]:
         """The links that nobody took: their users were not seen in any mapped group."""
-        return [
-            self._link(_id_text(user), packed, rules, "?", ())
-            for user, packed in self._packed.items()
-            if packed is not _SEEN
-        ]
+        for user, packed in self._packed.items():
+            if packed is not _SEEN:
+                yield self._link(_id_text(user), packed, rules, "?", ())
 
     def _link(
         self,

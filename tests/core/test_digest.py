@@ -86,7 +86,7 @@ def test_a_link_is_taken_once_and_the_others_are_left_r23() -> None:
     assert held.take(a_user_id("ada"), rules=RULES, fingerprint="", reasons=()) is None
 
     assert [link.user_id for link in held.left(RULES)] == [a_user_id("ben")]
-    assert held.left(RULES)[0].rule_id == RULES[0].id
+    assert next(held.left(RULES)).rule_id == RULES[0].id
 
 
 def test_a_stranger_has_no_link() -> None:
@@ -126,4 +126,4 @@ def test_a_user_is_taken_once_whether_he_has_a_link_or_not_r2() -> None:
 
     assert held.is_taken(ada)
     assert held.is_taken(ben)
-    assert held.left(RULES) == []
+    assert list(held.left(RULES)) == []
