@@ -14,6 +14,8 @@ from tests.sync.world import World
 
 pytestmark = pytest.mark.world
 
+MANY = 120  # more than a bulk message takes in hand at once
+
 
 def test_nothing_is_written_before_a_person_asked_for_the_first_sync_r5(world: World) -> None:
     world.worker.connections.update(CONNECTION, lambda _: a_connection(first_sync_at=None))
@@ -131,7 +133,7 @@ def test_a_refused_sign_in_puts_the_connection_into_attention_and_the_work_waits
 
 
 def test_the_rest_of_a_bulk_message_is_handed_on_when_its_time_is_over(world: World) -> None:
-    people = [world.hire(f"u{number:02d}") for number in range(30)]
+    people = [world.hire(f"u{number:03d}") for number in range(MANY)]
 
     def slowly(call: str, when: str) -> None:
         if (call, when) == ("bms.create_contact", "after"):
@@ -143,10 +145,10 @@ def test_the_rest_of_a_bulk_message_is_handed_on_when_its_time_is_over(world: Wo
     world.deliver(within=timedelta(0))
 
     (rest,) = world.inbox.deltas(BULK)
-    assert 0 < len(rest.users) < 30
-    assert (rest.sync, rest.part, rest.done) == ("run", "a-1", 30 - len(rest.users))
+    assert 0 < len(rest.users) < MANY
+    assert (rest.sync, rest.part, rest.done) == ("run", "a-1", MANY - len(rest.users))
     world.deliver()
-    assert len(world.bms.contacts()) == 30
+    assert len(world.bms.contacts()) == MANY
 
 
 def test_a_group_change_that_entra_does_not_show_yet_is_looked_at_again_r21(world: World) -> None:

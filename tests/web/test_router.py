@@ -84,7 +84,7 @@ def test_an_unknown_query_parameter_is_400_and_named() -> None:
     answer = World().call("GET", "/api/connections?limt=5")
 
     assert answer.status == 400
-    assert answer.detail == "limt is not known here; known: limit, cursor, q, state, order."
+    assert answer.detail == "limt is not known here; known: limit, cursor, q, synced, state, order."
     assert answer.body["field"] == "limt"
 
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from shared.web.http import json_reply
-from shared.web.router import AnyQuery, Call, Route
+from shared.web.router import Call, Route
 from tests.web.console.visitor import Visitor, a_visitor
 from tests.web.world import World, a_draft, a_ready_world, a_rule
 
 PAGE = "/console/connections/contoso/check"
 SCRIPT = "<script>alert(1)</script>"
-COUNTS = {"inScope": 1234, "wouldMatch": 200, "wouldCreate": 1034, "conflicts": 2, "linked": 0}
-COUNTS |= {"withoutAddress": 0, "guestsLeftOut": 0, "blockedLeftOut": 0, "doubles": 0}
+NOBODY = {"withoutAddress": 0, "guestsLeftOut": 0, "blockedLeftOut": 0, "doubles": 0}
+RUNNING = {"state": "running", "startedAt": None, "checkedAt": None, "verdict": None}
+COUNTS = NOBODY | {
+    "inScope": 1234,
+    "wouldMatch": 200,
+    "wouldCreate": 1034,
+    "conflicts": 2,
+    "linked": 0,
+}
 
 
 def a_finding(severity: str = "warning", **members: Any) -> dict[str, Any]:
@@ -43,11 +50,12 @@ def a_check(world: World, body: dict[str, Any], status: int = 200) -> tuple[Visi
     asked: list[str] = []
 
     def answer(call: Call) -> Any:
-        asked.append(call.request.query.get("again", ""))
+        asked.append(call.request.method)
         return json_reply(body, status)
 
     template = "/api/connections/{connectionId}/check"
-    return a_visitor(world, [Route("GET", template, answer, "Check", query=AnyQuery)]), asked
+    routes = [Route(method, template, answer, "Check") for method in ("GET", "POST")]
+    return a_visitor(world, routes), asked
 
 
 def test_the_page_comes_at_once_and_asks_for_the_check_by_itself() -> None:
@@ -61,18 +69,7 @@ def test_the_page_comes_at_once_and_asks_for_the_check_by_itself() -> None:
 
 
 def test_a_check_that_takes_longer_is_asked_for_again() -> None:
-    visitor, _ = a_check(
-        a_ready_world(),
-        {
-            "state": "running",
-            "startedAt": "2026-03-02T09:00:00Z",
-            "checkedAt": None,
-            "verdict": None,
-            "counts": None,
-            "findings": [],
-        },
-        202,
-    )
+    visitor, _ = a_check(a_ready_world(), RUNNING | {"counts": None, "findings": []}, 202)
 
     assert 'hx-trigger="every 3s"' in visitor.part(PAGE).source
 
@@ -92,16 +89,18 @@ def test_the_numbers_the_findings_and_the_people_behind_them_are_shown_as_text()
     assert SCRIPT in seen.text
     assert SCRIPT not in seen.source
     assert 'href="/console/people/contoso/u1"' in seen.source
-    assert asked == [""]
+    assert asked == ["GET"]
 
 
 def test_checking_again_asks_for_a_new_check_once() -> None:
     visitor, asked = a_check(a_ready_world(), ready())
 
-    assert f'hx-get="{PAGE}?again=yes"' in visitor.get(f"{PAGE}?again=yes").source
-    after = visitor.part(f"{PAGE}?again=yes")
-    assert asked == ["true"]
-    assert "hx-get" not in after.source
+    assert f'<form method="post" action="{PAGE}"' in visitor.part(PAGE).source
+    assert visitor.post(PAGE, token="foreign").status == 403
+    assert asked == ["GET"]
+    answer = visitor.post(PAGE)
+    assert (answer.status, answer.location) == (303, PAGE)
+    assert asked == ["GET", "POST"]
 
 
 def test_a_check_that_is_ready_leads_on_to_the_first_sync_and_a_blocked_one_does_not() -> None:
