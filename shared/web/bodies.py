@@ -47,10 +47,9 @@ def read_query(query: Mapping[str, str], shape: type[T]) -> T:
         read = msgspec.convert(dict(query), type=shape, strict=False)
     except msgspec.ValidationError as error:
         raise _refusal(str(error), shape, 400, "", "The query") from error
-    for name, text in query.items():
-        if has_control(text):
-            raise BadInput(400, f"{name} must not hold control characters.", field=name)
     for name, kind in _fields(inspect.type_info(shape)).items():
+        if has_control(query.get(name, "")):
+            raise BadInput(400, f"{name} must not hold control characters.", field=name)
         if name in query and not _is_meant(query[name], kind):
             raise BadInput(400, f"{name} must be {expected(kind)}.", field=name)
     return read

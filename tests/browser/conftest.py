@@ -22,7 +22,7 @@ SCREENSHOTS = Path(__file__).resolve().parents[2] / ".local" / "screenshots"
 ZONE = "Europe/Berlin"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium, started once."""
     path = find_browser()
@@ -34,7 +34,7 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def customer(browser: Browser) -> Iterator[Customer]:
     """One customer for all tests; whoever changes something has his own part of him."""
     with World() as world:
@@ -56,7 +56,7 @@ def _window(browser: Browser, *, script: bool = True) -> BrowserContext:
     return one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def desk(browser: Browser, customer: Customer) -> Iterator[Console]:
     """One signed-in browser for all tests that only look."""
     context = _window(browser)

@@ -154,6 +154,7 @@ def inside() -> Iterator[Inside]:
 
 @PATIENT
 @given(sent=st.one_of(to_webhook(KNOWN), to_callback(KNOWN), to_health()))
+@example(sent=Sent("GET", "/health", "%3Cscript=%1F"))
 @example(sent=Sent("POST", "/webhooks/graph/c1", "validationToken=%3Cscript%3E"))
 @example(sent=Sent("GET", CALLBACK, "state=%3Cscript%3E&error=%3Cb%3E"))
 @example(sent=Sent("POST", "/webhooks/graph/c1", body=b'{"value":' + b"[" * 100_000))
