@@ -118,11 +118,10 @@ async def sweep(msg: func.QueueMessage, context: func.Context) -> None:
     """One connection: read its delta queries, or compare everybody."""
     order = decode_sweep_order(_text(msg))
     lanes = app().lanes
-    handle = app().preview_run.handle if order.kind == "preview" else app().sweep.handle
     whole = ("full", "rules", "preview", "undo", "drift")
     lane = lanes.full_syncs if order.kind in whole else lanes.sweeps
     name = f"{order.kind} order"
-    await _in(lane, context, lambda: handle(order), name, _text(msg), SWEEPS)
+    await _in(lane, context, lambda: app().sweep.handle(order), name, _text(msg), SWEEPS)
 
 
 @functions.queue_trigger(arg_name="msg", queue_name=FRESH, connection=STORAGE)

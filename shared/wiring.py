@@ -148,7 +148,6 @@ class App:
     apply: Apply
     passing_on: PassingOn
     sweep: Sweep
-    preview_run: RunPreview
     subscriptions: KeepSubscriptions
     poison: Poison
     retention: Retention
@@ -403,6 +402,7 @@ def build(settings: Settings) -> App:
         full_sync=full_sync,
         subscriptions=subscriptions,
         orders={
+            "preview": preview_run.handle,
             "undo": GatherUndo(runs, activity, queues, now).run,
             "drift": read_drift.carry_out,
         },
@@ -530,7 +530,6 @@ def build(settings: Settings) -> App:
         apply=apply,
         passing_on=passing_on,
         sweep=sweep,
-        preview_run=preview_run,
         subscriptions=subscriptions,
         poison=Poison(runs, previews, failures, queues, now),
         worklist=work_off,

@@ -9,7 +9,6 @@ another one has taken the preview up lets go of it.
 from __future__ import annotations
 
 import logging
-import threading
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -54,7 +53,6 @@ log = logging.getLogger(__name__)
 
 _BATCH = 100
 _BUSY = timedelta(minutes=2)
-_SLOT_WAIT = timedelta(seconds=2)  # a person waits for it
 _INDEX_AGE = timedelta(minutes=15)  # BMS's lists cost a call per hundred records
 _TELL = timedelta(seconds=3)  # how often the progress is told
 _LIFE = timedelta(hours=2)  # after which nobody waits for the numbers any more
@@ -80,22 +78,9 @@ class RunPreview:
     bms: Bms
     queues: Queues
     now: Now
-    _slot: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1), repr=False)
 
     def handle(self, order: SweepOrder) -> None:
-        """Work it out; what fails for now comes back with a delay.
-
-        One at a time in each process, so that many of them never starve the full syncs (R24).
-        """
-        if not self._slot.acquire(blocking=False):
-            self._again(order, _SLOT_WAIT)
-            return
-        try:
-            self._handle(order)
-        finally:
-            self._slot.release()
-
-    def _handle(self, order: SweepOrder) -> None:
+        """Work it out; what fails for now comes back with a delay."""
         preview = self.previews.get(order.preview)
         if preview is None or preview.state != "running":
             return  # done already: the order came twice

@@ -63,7 +63,7 @@ _BACK_OFF = (5, 15, 60, 120, 300)
 _MOST_TRIES = 30
 _EDIT_SETTLES = timedelta(minutes=2)
 _FULL_SYNCS_AT_ONCE = 2
-_AT_ONCE = ("undo", "drift")  # one each: what is long must not keep anybody from his sweep
+_AT_ONCE = ("preview", "undo", "drift")  # one each: they must not keep anybody from his sweep
 _SLOT_WAIT = timedelta(seconds=5)
 _HEALED_BY_READING = frozenset({"graph-refused", "rejected"})
 _PROBE_EVERY = timedelta(minutes=15)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
-from shared.core.messages import SweepOrder, encode_sweep_order
+from shared.core.messages import SweepOrder
 from shared.core.model import FieldChange
-from shared.ports import SWEEPS, Preview, PreviewedRule
-from shared.sync.previewing import basis_of
-from tests.builders import CONNECTION
 from tests.sync.office import Office
 from tests.sync.test_preview import ask, people, wish
 from tests.sync.test_undo import undo
 from tests.sync.world import World
 
 
-@pytest.mark.parametrize("kind", ["undo", "drift"])
+@pytest.mark.parametrize("kind", ["preview", "undo", "drift"])
 def test_one_long_order_of_a_kind_is_carried_out_and_the_next_waits_in_the_queue_r24(
     kind: str,
 ) -> None:
@@ -37,38 +33,6 @@ def test_one_long_order_of_a_kind_is_carried_out_and_the_next_waits_in_the_queue
     assert [order.kind for order in office.taken()] == [kind]
     office.run(kind=kind)
     assert len(began) == 2, "the place is free again"
-
-
-@pytest.mark.world
-def test_one_preview_is_worked_out_and_the_next_waits_in_the_queue_r24(world: World) -> None:
-    world.hire("ada")
-    connection = world.worker.connections.get(CONNECTION)
-    assert connection is not None
-    now = world.clock()
-    for name in ("one", "two"):
-        preview = Preview(name, CONNECTION, now, now + timedelta(days=1), basis_of(connection))
-        world.worker.previews.add(preview, [PreviewedRule(world.rule, 0, is_new=False)])
-    second = SweepOrder(CONNECTION, "preview", preview="two")
-    come = [second]
-
-    def while_reading(call: str, at: str) -> None:
-        if call == "bms.contacts" and come:
-            world.worker.preview_run.handle(come.pop())
-
-    world.worker.tap = while_reading
-
-    world.worker.preview_run.handle(SweepOrder(CONNECTION, "preview", preview="one"))
-
-    assert not come
-    states = [found.state for name in ("one", "two") if (found := world.worker.previews.get(name))]
-    assert states == ["ready", "running"]
-    assert [(one.queue, one.text) for one in world.inbox.waiting] == [
-        (SWEEPS, encode_sweep_order(second))
-    ]
-    world.deliver()
-    done = world.worker.previews.get("two")
-    assert done is not None
-    assert done.state == "ready"
 
 
 @pytest.mark.world
