@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from shared.adapters.graph_batch import Outcome, Part, PartAnswer, run
 from shared.adapters.graph_calls import GraphCalls, codes_in, error_for, next_link
@@ -103,6 +103,12 @@ def _one(
 
 
 def _direct(calls: GraphCalls, page: dict[str, object]) -> frozenset[GroupId]:
+    rows = group_rows(calls, page)
+    return frozenset(GroupId(text_of(row.get("id")).lower()) for row in rows)
+
+
+def group_rows(calls: GraphCalls, page: dict[str, object]) -> list[dict[str, Any]]:
+    """The groups of a list that came as a part of a batch, to its end."""
     rows = page.get("value")
     if not isinstance(rows, list):
         raise TryLater("Microsoft Graph sent a page without its rows.")
@@ -111,7 +117,7 @@ def _direct(calls: GraphCalls, page: dict[str, object]) -> frozenset[GroupId]:
     if link:  # a paged part has to be followed outside of the batch
         for more in calls.pages(link):
             every.extend(more)
-    return frozenset(GroupId(text_of(row.get("id")).lower()) for row in every if is_group_row(row))
+    return [row for row in every if is_group_row(row)]
 
 
 def managers(calls: GraphCalls, users: Sequence[UserId]) -> dict[UserId, UserId | SyncError | None]:

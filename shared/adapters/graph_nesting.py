@@ -10,11 +10,10 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from shared.adapters.graph_batch import PER_BATCH, Outcome, Part, run
-from shared.adapters.graph_calls import GraphCalls, next_link
-from shared.adapters.graph_look import answered, body_of
-from shared.adapters.graph_shapes import is_group_row, is_id, text_of
+from shared.adapters.graph_calls import GraphCalls
+from shared.adapters.graph_look import answered, body_of, group_rows
+from shared.adapters.graph_shapes import is_id, text_of
 from shared.core.model import GroupId, UserId
-from shared.errors import TryLater
 from shared.ports import Nesting
 
 _MOST_ASKED: Final = 2 * PER_BATCH
@@ -62,17 +61,7 @@ def _groups(calls: GraphCalls, outcome: Outcome) -> dict[GroupId, str]:
     answer = answered(outcome)
     if answer.status == 404:
         return {}
-    page = body_of(answer)
-    rows = page.get("value")
-    if not isinstance(rows, list):
-        raise TryLater("Microsoft Graph sent a page without its rows.")
-    every = list(rows)
-    link = next_link(page)
-    if link:  # a paged part has to be followed outside of the batch
-        for more in calls.pages(link):
-            every.extend(more)
     return {
         GroupId(text_of(row.get("id")).lower()): text_of(row.get("displayName"))
-        for row in every
-        if is_group_row(row)
+        for row in group_rows(calls, body_of(answer))
     }

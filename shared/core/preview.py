@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from shared.core.decision import (
     Compare,
@@ -41,7 +42,7 @@ from shared.core.model import (
     UserId,
 )
 
-KINDS = (
+Kind = Literal[
     "create",
     "merge",
     "update",
@@ -52,7 +53,8 @@ KINDS = (
     "skip",
     "keep",
     "unchanged",
-)
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _MOST_MOVES = 3  # pairs of accounts that the sentence names
 
 

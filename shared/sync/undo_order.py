@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from shared.core.messages import SweepOrder, UserDelta, encode_sweep_order, encode_user_delta
 from shared.core.model import (
-    Activity,
     Connection,
     Origin,
     SyncId,
@@ -39,6 +38,7 @@ from shared.ports import (
     UndoOutcomes,
 )
 from shared.sync.connections import existing
+from shared.sync.undo_one import not_undone
 
 _LOOK_BACK = 50  # runs of the connection; an undo that still goes on is among the newest
 _USERS, _LINES = 100, 500  # of one message
@@ -81,7 +81,7 @@ class OrderUndo:
         link = self.links.get(line.connection_id, user) if user else None
         refusal = undo_step(line, link)
         if isinstance(refusal, str):
-            return UndoReport("done", None, [_not_undone(line, refusal)])
+            return UndoReport("done", None, [not_undone(line, refusal)])
         connection = self._writable(line.connection_id)
         run = self._add(connection, line.id)
         attempt = uuid.uuid4().hex[:8]
@@ -213,14 +213,3 @@ def _parts(lines: dict[UserId, list[str]]) -> Sequence[Sequence[UserId]]:
         parts[-1].append(user)
         count += len(of_user)
     return [part for part in parts if part]
-
-
-def _not_undone(line: Activity, reason: str) -> UndoOutcome:
-    return UndoOutcome(
-        line.id,
-        line.user_id or UserId(""),
-        line.display_name,
-        line.record_id,
-        False,
-        reason=reason,
-    )

@@ -5,31 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from shared.core.preview import KINDS, Move, PreviewedPerson
+from shared.core.preview import KINDS, Kind, Move, PreviewedPerson
 from shared.sync import previewing
 from shared.sync.previewing import Previewing
 from shared.web.api.mapping_rules import RuleBody, read_items
 from shared.web.api.shapes import Search, Shown, Strict, Text, utc
 from shared.web.http import Reply, json_reply
 from shared.web.router import Call, Route
-
-Kind = Literal[
-    "create",
-    "merge",
-    "update",
-    "move",
-    "deactivate",
-    "reactivate",
-    "conflict",
-    "skip",
-    "keep",
-    "unchanged",
-]
 
 
 class PreviewBody(Strict):
