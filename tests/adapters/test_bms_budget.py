@@ -100,6 +100,8 @@ def all_of(budget: BmsBudget, endpoint: str, lane: Lane) -> int:
             budget.take(endpoint, lane)
         except Limited:
             return count
+        except TryLater:  # it raced with the others too often: the queue would come again as well
+            continue
         count += 1
 
 
