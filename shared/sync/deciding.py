@@ -35,7 +35,6 @@ from shared.core.model import (
     Connection,
     HoldMark,
     Link,
-    Origin,
     UserId,
 )
 from shared.errors import SyncError, TryLater
@@ -67,8 +66,9 @@ from shared.sync.next_steps import (
     still_theirs,
     unreadable_groups,
 )
+from shared.sync.replicas import not_seen_yet, without_doubtful
 from shared.sync.seeking import Seeking
-from shared.sync.work import LOOK_AGAIN, Told, Work, wait_for_lock
+from shared.sync.work import Told, Work, wait_for_lock
 
 _FRESH_SLICE = timedelta(seconds=60)
 _BULK_SLICE = timedelta(seconds=20)  # a bulk message ends soon and hands its rest on
@@ -125,7 +125,8 @@ class Deciding:
     def run(self, work: Work) -> None:
         """Do it; what could not be done is in the work. Raises for trouble with the whole."""
         looks = self._gather(work)
-        decided = self.employees.withdraw(work, self._decide(work, looks))
+        decided = without_doubtful(work, self._decide(work, looks))
+        decided = self.employees.withdraw(work, decided)
         decided = still_theirs(self.owners, work, decided)
         work.approved = {
             user
@@ -208,7 +209,7 @@ class Deciding:
                         work.undecided.add(user)
                     if link is not None and (link.hold or link.in_conflict or link.refused):
                         saves.extend(_nothing_waits(link, step))
-                    if self._not_seen_yet(work, link):
+                    if not_seen_yet(work, link):
                         work.again.append(user)
                 case Hold():
                     work.tell(user, "hold", step.reason, link)
@@ -262,19 +263,6 @@ class Deciding:
         if sought:
             jobs.extend(self.seeking.jobs(work, sought))
         return jobs
-
-    def _not_seen_yet(self, work: Work, link: Link | None) -> bool:
-        """A change was signalled, yet nothing differs: replicas may lag (graph.md 3.7).
-
-        A group's change is looked for several times. A user's is looked for once more, since many
-        notifications are about properties that nobody maps, and the sweep names him again.
-        """
-        signal = work.delta.signal_at
-        notified = work.delta.origin is Origin.NOTIFICATION
-        looks = len(LOOK_AGAIN) if work.delta.membership else int(notified)
-        if signal is None or work.delta.looks >= looks:
-            return False
-        return link is None or link.updated_at is None or link.updated_at < signal
 
     def _remember(
         self, work: Work, user: UserId, step: Remember, link: Link | None

@@ -80,10 +80,11 @@ class Outcomes:
             self._send_rest(work, after, left)
         elif delta.sync:
             self.runs.part(Part(delta.sync, delta.part, after.done, after.failed, self.now()))
-        if work.again:
+        again = [user for user in (*work.again, *work.confirm) if user not in left]
+        if again:
             later = UserDelta(
                 delta.connection_id,
-                tuple(work.again),
+                tuple(again),
                 delta.origin,
                 signal_at=delta.signal_at,
                 upper_bound=delta.upper_bound,

@@ -29,8 +29,8 @@ SHORTER: dict[str, dict[str, Any]] = {
     "shared.sync.acting": {"CLAIM_LIFE": timedelta(seconds=12)},
     "shared.sync.seeking": {"IN_FLIGHT": timedelta(seconds=6)},
     "shared.sync.address_reading": {"_LEASE": timedelta(seconds=10)},
-    "shared.sync.deciding": {"LOOK_AGAIN": (1, 2, 4)},
     "shared.sync.outcomes": {"LOOK_AGAIN": (1, 2, 4)},
+    "shared.sync.replicas": {"LOOK_AGAIN": (1, 2, 4)},
     "shared.sync.sweep": {"_LOOK_AGAIN": (1, 2, 4)},
 }
 
