@@ -77,6 +77,7 @@ class BmsSession:
         self._settings: BmsSettings | None = None
         self._settings_at: datetime | None = None
         self._budget = budget
+        self._http: HttpClient | None = None
 
     def settings(self) -> BmsSettings:
         """The settings as saved, read again every ten seconds; PersonMustAct for none."""
@@ -190,7 +191,11 @@ class BmsSession:
         return answer
 
     def _client(self, settings: BmsSettings) -> HttpClient:
-        return HttpClient(self._session, "BMS", [settings.api_url], NO_DELETE, PATIENCE)
+        client = self._http
+        if client is None or settings.api_url not in client.origins:
+            client = HttpClient(self._session, "BMS", [settings.api_url], NO_DELETE, PATIENCE)
+            self._http = client
+        return client
 
     def _sign_in(self, settings: BmsSettings, password: str) -> Token:
         answer = self._client(settings).request(

@@ -1,10 +1,10 @@
 """The pooled session that every outgoing call of this process shares.
 
 Plain `requests`, with four of its habits changed: the proxy and CA environment is read once per
-host instead of for every request, one TLS context per CA bundle serves all connections (each
-would otherwise load the whole bundle again), Nagle's algorithm is off also towards a proxy (urllib3
-leaves it on there, which costs 40 ms for every body), and nothing is remembered between calls:
-no cookies, no netrc, no redirects.
+host instead of for every request (and the disk asked what a bundle is), one TLS context per CA
+bundle serves all connections (each would otherwise load the whole bundle again), Nagle's algorithm
+is off also towards a proxy (urllib3 leaves it on there, which costs 40 ms for every body), and
+nothing is remembered between calls: no cookies, no netrc, no redirects.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self, pool: int) -> None:
         self._contexts: dict[str, ssl.SSLContext] = {}
+        self._places: dict[tuple[Any, ...], tuple[Any, Any]] = {}
         self._lock = threading.Lock()
         super().__init__(pool_connections=16, pool_maxsize=pool)
 
@@ -92,10 +93,16 @@ class _Adapter(HTTPAdapter):
     def build_connection_pool_key_attributes(
         self, request: Any, verify: Any, cert: Any = None
     ) -> tuple[Any, Any]:
-        host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
-        if host["scheme"] == "https" and verify and cert is None:
-            return host, {"ssl_context": self._context(verify)}
-        return host, tls
+        parts = urlsplit(request.url)
+        place = parts.scheme, parts.netloc, verify, cert
+        known = self._places.get(place)
+        if known is None:
+            known = super().build_connection_pool_key_attributes(request, verify, cert)
+            if known[0]["scheme"] == "https" and verify and cert is None:
+                known = known[0], {"ssl_context": self._context(verify)}
+            self._places[place] = known
+        # urllib3 takes them apart: whoever asks gets copies.
+        return {**known[0]}, {**known[1]}
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         # The context holds the CA certificates already; requests would add them per connection.

@@ -420,3 +420,11 @@ def test_bodies_are_not_delayed_by_nagle(proxied: bool) -> None:
     pool = manager.connection_from_url("https://a.test/")
 
     assert (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) in pool.conn_kw["socket_options"]
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb"])
+def test_a_header_with_a_line_break_is_never_sent(server: Server, value: str) -> None:
+    with pytest.raises(Misconfigured, match="characters that are not allowed"):
+        client(server).request("GET", f"{server.url}/a", headers={"X-One": value})
+
+    assert server.seen == []
