@@ -549,7 +549,7 @@ def build(settings: Settings) -> App:
         flush=telemetry.flush,
         lanes=Lanes(
             fresh=ThreadPoolExecutor(8, thread_name_prefix="fresh"),
-            bulk=ThreadPoolExecutor(3, thread_name_prefix="bulk"),
+            bulk=ThreadPoolExecutor(6, thread_name_prefix="bulk"),
             leavers=ThreadPoolExecutor(2, thread_name_prefix="leavers"),
             sweeps=ThreadPoolExecutor(12, thread_name_prefix="sweeps"),
             # Two full syncs, a preview, an undo and a drift at a time, and one to put off the rest.

@@ -147,10 +147,14 @@ class Deciding:
     # --- gather ------------------------------------------------------------------------------
 
     def _gather(self, work: Work) -> dict[UserId, Look]:
-        """Links first, Entra second (R22)."""
+        """Links first, Entra second (R22).
+
+        Who had no link when he was compared has none now, or his claim, which makes it, is refused.
+        """
         now = self.now()
         users = list(dict.fromkeys(work.delta.users))
-        work.links = self.links.get_many(work.connection.id, users)
+        if not work.delta.unlinked:
+            work.links = self.links.get_many(work.connection.id, users)
         work.approvals = self.approvals.of(work.connection, work.links.keys())
         free = []
         for user in users:
@@ -252,7 +256,7 @@ class Deciding:
             saved = self.links.save([work.named(link) for link in saves])
             for link in saves:
                 if link.user_id not in saved:
-                    work.decide_again(link.user_id)
+                    work.take_back(link.user_id)
         back = [user for user in back if user not in work.later]
         if back:
             self.holding.back(work.connection.id, back)

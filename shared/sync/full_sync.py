@@ -23,6 +23,7 @@ from shared.core.model import (
     Link,
     MappingRule,
     Origin,
+    RecordType,
     SyncId,
     UserId,
 )
@@ -68,6 +69,7 @@ class _Queueing:
     approved: Mapping[UserId, Leaving]
     parts: int = 0
     waiting: list[UserId] = field(default_factory=list)
+    new: list[UserId] = field(default_factory=list)  # without a link, to become contacts
     leaving: list[UserId] = field(default_factory=list)
     together: int = 0  # of the leaving, those who count against the limit (R20)
     index_since: datetime | None = None
@@ -82,9 +84,11 @@ class _Queueing:
         self, user_id: UserId, link: Link | None, user: EntraUser | None, rule: MappingRule | None
     ) -> None:
         """Decided from a direct look, with other bulk work."""
-        self.waiting.append(user_id)
-        if len(self.waiting) == _PART:
-            self.flush()
+        new = link is None and rule is not None and rule.record_type is RecordType.CONTACT
+        alike = self.new if new else self.waiting
+        alike.append(user_id)
+        if len(alike) == _PART:
+            self._flush(alike)
 
     def leaves(self, link: Link, *, counts: bool, kind: str = "deactivate") -> None:
         """Decided from a direct look, all of them together at the end."""
@@ -106,9 +110,14 @@ class _Queueing:
 
     def flush(self) -> None:
         """Queue those who wait for it."""
-        for delta in pack(self._delta, self.waiting, _PART):
-            self._send(BULK, delta)
-        self.waiting.clear()
+        for alike in (self.waiting, self.new):
+            self._flush(alike)
+
+    def _flush(self, alike: list[UserId]) -> None:
+        delta = replace(self._delta, unlinked=alike is self.new)
+        for one in pack(delta, alike, _PART):
+            self._send(BULK, one)
+        alike.clear()
 
     def send_leavers(self) -> None:
         """Together, so that they are counted together before the first is written (R20)."""

@@ -161,7 +161,8 @@ class Outcomes:
         progress = delta.done + delta.failed > work.delta.done + work.delta.failed
         tries = 0 if progress or not counting else delta.tries + 1
         together = work.together_with(left)
-        rest = replace(delta, users=tuple(left), tries=tries, together=together)
+        # Whoever comes back may be linked by now: the next look reads what is remembered of him.
+        rest = replace(delta, users=tuple(left), tries=tries, together=together, unlinked=False)
         if tries > _MOST_TRIES:
             self._give_up(work, rest)
             return

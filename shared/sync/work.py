@@ -134,6 +134,11 @@ class Work:
         self.later[user] = TryLater(sentence, timedelta(seconds=1), counts=False)
         self.told.pop(user, None)
 
+    def take_back(self, user: UserId) -> None:
+        """What was to be told of him is not so: somebody else has decided meanwhile."""
+        self.activities = [one for one in self.activities if one.user_id != user]
+        self.decide_again(user)
+
     def tell(
         self,
         user: UserId,

@@ -43,6 +43,11 @@ _DELTAS = st.builds(
     tries=_COUNTS,
     looks=_COUNTS,
     membership=st.booleans(),
+    together=_COUNTS,
+    revived=_COUNTS,
+    lines=st.lists(_TEXTS, max_size=3).map(tuple),
+    index_since=_TIMES,
+    unlinked=st.booleans(),
 )
 _ORDERS = st.builds(
     SweepOrder,
