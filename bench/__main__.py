@@ -30,13 +30,13 @@ Measurement = Callable[[], Iterable[Figure]]
 def quick(directory: Path) -> dict[str, Measurement]:
     """Every measurement by its name, scaled down."""
     return {
-        "start": partial(starting.start, 3),
-        "counts": partial(counts.count_figures, 2_000),
-        "new": partial(full_sync.all_new, 600, directory),
+        "start": partial(starting.start, 2),
+        "counts": partial(counts.count_figures, 1_000),
+        "new": partial(full_sync.all_new, 2_000, directory),
         "unchanged": partial(full_sync.unchanged, 8_000, 2),
-        "sweeps": partial(sweeping.connections_a_minute, 30, 4),
+        "sweeps": partial(sweeping.connections_a_minute, 20, 4),
         "burst": burst.burst,
-        "fresh": partial(freshness.under_load, 8),
+        "fresh": partial(freshness.under_load, 6),
         "lost": partial(freshness.notifications_lost, 20, 5),
         "limit": partial(freshness.beside_a_waiting_sync, 10, 50, 100),
     }

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,10 +19,12 @@ from bench.app_process import AppProcess, Json
 from bench.figures import Figure
 from bench.stage import Customer, Stage
 from shared.core.messages import SweepOrder, UserDelta, encode_sweep_order, encode_user_delta
-from shared.core.model import ConnectionId, Origin, SyncId, UserId
-from shared.ports import FRESH, SWEEPS
+from shared.core.model import Origin, SyncId, UserId
+from shared.ports import BULK, FRESH, SWEEPS
 
 _SENDING = 1  # the webhook's message
+_MESSAGE = 100  # people in a bulk message
+_LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 _APART = 1.2  # seconds: longer than what was read a moment ago is believed
 
 
@@ -43,6 +45,7 @@ class Measured:
     first: Json = field(default_factory=dict)  # the first change in a new process
     row: list[Json] = field(default_factory=list)  # changes one after the other, a moment apart
     together: Json = field(default_factory=dict)  # twenty changes in one message
+    new: Json = field(default_factory=dict)  # a hundred people without a link, in one message
     unchanged: Json = field(default_factory=dict)
     people: int = 0
     sweeps: list[Json] = field(default_factory=list)
@@ -55,7 +58,7 @@ def measure(people: int, sweeps: int = 20, row: int = 0) -> Measured:
     with Stage() as stage:
         host = stage.start_host()
         stage.limit_bms()
-        small, large = stage.connect(60), stage.connect(people)
+        small, large, newcomers = (stage.connect(each) for each in (60, people, 2 * _MESSAGE))
         stage.finished(stage.order(small), 120)
         with AppProcess(stage.environment(), places(stage)) as process:
             process.remember_links(large.connection, large.account)
@@ -81,14 +84,25 @@ def measure(people: int, sweeps: int = 20, row: int = 0) -> Measured:
                 time.sleep(_APART)
                 found.row.append(_change(stage, process, small, small.users[30 + number :][:1], ""))
             found.together = _change(stage, process, small, small.users[10:30], "Fourth")
-            sweep = encode_sweep_order(SweepOrder(ConnectionId(large.connection), "sweep"))
+            sweep = encode_sweep_order(SweepOrder(large.id, "sweep"))
             for _ in range(sweeps + 1):  # the first one makes clients
                 found.ordering = process.order_sweeps()
                 found.sweeps.append(process.message(SWEEPS, sweep))
             del found.sweeps[0]
-            full = SweepOrder(ConnectionId(large.connection), "full", sync=_new_sync())
+            full = SweepOrder(large.id, "full", sync=_new_sync())
             found.unchanged = process.message(SWEEPS, encode_sweep_order(full))
+            process.begin_syncing(newcomers.connection)
+            process.message(SWEEPS, encode_sweep_order(replace(full, connection_id=newcomers.id)))
+            for people_of_one in (newcomers.users[:_MESSAGE], newcomers.users[_MESSAGE:]):
+                found.new = process.message(BULK, _of_full_sync(newcomers, people_of_one))
     return found
+
+
+def _of_full_sync(customer: Customer, users: Sequence[str]) -> str:
+    """What a full sync queues for people without a link."""
+    named = tuple(UserId(user) for user in users)
+    delta = UserDelta(customer.id, named, Origin.FULL, index_since=_LONG_AGO, unlinked=True)
+    return encode_user_delta(delta)
 
 
 def _new_sync() -> SyncId:
@@ -100,7 +114,7 @@ def _change(stage: Stage, process: AppProcess, customer: Customer, users: Any, t
         customer.tenant, [{"id": user, "jobTitle": f"{title} {user[:8]}"} for user in users]
     )
     delta = UserDelta(
-        ConnectionId(customer.connection),
+        customer.id,
         tuple(UserId(user) for user in users),
         Origin.NOTIFICATION,
         signal_at=datetime.now(UTC),
@@ -145,6 +159,14 @@ def count_figures(people: int) -> Iterator[Figure]:
         f"{alone['sent']:,} sent, {alone['received']:,} received",
         None,
         values={"sent": alone["sent"], "received": alone["received"]},
+    )
+    yield Figure(
+        f"a new contact, {_MESSAGE} in a message: storage transactions",
+        "-",
+        f"{(found.new['storage'] + _SENDING) / _MESSAGE:.2f}",
+        None,
+        notes=(f"BMS calls {found.new['byKind']['bms'] / _MESSAGE:g}; {_list(found.new)}",),
+        values={"measured": (found.new["storage"] + _SENDING) / _MESSAGE},
     )
     yield figures.at_most(
         f"one unchanged person of {people:,}: storage transactions",

@@ -74,6 +74,8 @@ def ratio(
     met = by_wall <= goal and (by_cpu <= goal or not dominated)
     told = f"{name_of_busiest} took {share:.0%} of the wall time; client CPU {cpu[0]:.2f} s against"
     told += f" {cpu[1]:.2f} s = {by_cpu:.2f} ×" + (", which counts too" if dominated else "")
+    if dominated and by_cpu <= goal < by_wall:
+        told += f" and is within the goal: what misses it is {name_of_busiest}'s time"
     return Figure(
         name,
         f"≤ {_number(goal)} ×",

@@ -29,6 +29,15 @@ class Spent:
         """Processor time of all processes whose name begins so."""
         return sum(used for name, used in self.cpu.items() if name.startswith(prefix))
 
+    def without(self, idle: Spent) -> Spent:
+        """The same less what these processes use in so long a time when nothing is going on."""
+        share = self.wall / idle.wall
+        cpu = {
+            name: max(0.0, used - idle.cpu.get(name, 0.0) * share)
+            for name, used in self.cpu.items()
+        }
+        return Spent(self.wall, cpu)
+
     @property
     def busiest(self) -> tuple[str, float]:
         """The stand-in with the largest share of the wall time."""

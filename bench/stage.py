@@ -17,6 +17,7 @@ from infra.local.host_process import HostProcess
 from infra.local.network.ports import free_port
 from infra.local.process import REPOSITORY
 from infra.local.world import World
+from shared.core.model import ConnectionId
 
 NEVER = "0 0 0 1 1 *"  # a schedule of no use: sweeps come by order alone
 _SECRET = "s3cret-value-~abc"  # of the stand-in's tenant
@@ -35,6 +36,11 @@ class Customer:
     account: int
     users: Sequence[str]
     groups: Sequence[str]
+
+    @property
+    def id(self) -> ConnectionId:
+        """The connection, as messages name it."""
+        return ConnectionId(self.connection)
 
 
 class Stage:
@@ -144,7 +150,7 @@ class Stage:
         path = f"/api/connections/{customer.connection}/sync"
         return str(self.admin.call("POST", path, {"kind": kind})["syncId"])
 
-    def finished(self, sync: str, timeout: float, *, every: float = 0.25) -> Json:
+    def finished(self, sync: str, timeout: float, *, every: float = 0.5) -> Json:
         """Wait until a sync has ended well."""
         until = time.monotonic() + timeout
         while True:

@@ -35,6 +35,8 @@ _PART: Final = (
     "{method} {url} HTTP/1.1\r\nAccept: application/json;odata=minimalmetadata\r\n"
     "DataServiceVersion: 3.0;NetFx\r\n{headers}\r\n{body}\r\n"
 )
+# ASCII keeps every line break and every odd character escaped.
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 # Answers are lines, and JSON stands on one: no value can look like a status.
 _ANSWER: Final = re.compile(r"^HTTP/1\.[01] (?=\d{3})", re.M)
 _ETAG: Final = re.compile(r"^etag:[ \t]*(.+?)[ \t]*\r?$", re.M | re.I)
@@ -279,17 +281,21 @@ def _keys(partition: str, row: str) -> str:
 def _json(entity: Mapping[str, Any]) -> bytes:
     found: dict[str, Any] = {}
     for name, value in entity.items():
-        if value is None:
+        kind = type(value)
+        if kind is str or kind is bool:
+            found[name] = value
+        elif value is None:
             continue
-        if isinstance(value, float):
+        elif isinstance(value, float):
             found[f"{name}@odata.type"] = "Edm.Double"  # else a whole one would come back as int
+            found[name] = value
         elif isinstance(value, int) and not -(2**31) <= value < 2**31:
             raise TypeError(f"{name} is too large for a table")
-        elif not isinstance(value, str | int):
+        elif isinstance(value, (str, int)):
+            found[name] = value
+        else:
             raise TypeError(f"{name} is no value of a table")
-        found[name] = value
-    # ASCII keeps every line break and every odd character escaped.
-    return json.dumps(found, separators=(",", ":")).encode()
+    return _ENCODER.encode(found).encode()
 
 
 def _etags(text: str) -> list[str]:

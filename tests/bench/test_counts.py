@@ -47,6 +47,14 @@ def test_twenty_changes_in_a_message_share_their_storage_transactions(measured: 
     assert storage(measured.together) <= 16, measured.together
 
 
+def test_a_hundred_new_people_share_a_handful_of_storage_transactions(measured: Measured) -> None:
+    assert measured.new["byKind"]["bms"] <= 200, "one creates, one sets the job title"
+    assert measured.new["byKind"]["graph"] <= 10
+    assert storage(measured.new) <= 14, measured.new
+    assert measured.new["each"]["table POST /$batch"] == 6
+    assert "table GET /links" not in measured.new["each"]
+
+
 def test_a_new_process_pays_once_for_what_it_has_to_know(measured: Measured) -> None:
     assert storage(measured.first) <= 27, measured.first
     assert measured.first["byKind"]["bms"] <= 5

@@ -6,12 +6,12 @@ the app; each has a customer of its own, whom alone its fault is meant for.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Final
 
 import pytest
@@ -28,6 +28,8 @@ from tests.stories.story import say
 SETTLES: Final = 180.0
 ASKED_FOR: Final = 15.0
 HANGS: Final = 3.0
+_ENTRY: Final = re.compile(r"^(?=\d{4}-\d\d-\d\dT)", re.M)
+_NOT_PUT_BACK: Final = "failed: TryLater: The storage queues cannot be reached."
 
 
 @dataclass(frozen=True)
@@ -191,10 +193,15 @@ class Matrix:
         return self._results[str(cell)].result(timeout=280)
 
     def traces(self) -> list[str]:
-        """The lines of the log that begin a stack trace, when all plays are over."""
+        """The entries of the log that hold a stack trace, when all plays are over.
+
+        Not those of a message that could not even be put back: to fail is then the only way to have
+        the host bring it again, and the host writes down where.
+        """
         wait(self._results.values(), 280)
-        lines = self.host.log_path.read_text(encoding="utf-8").splitlines()
-        return [f"{before} {line}" for before, line in pairwise(lines) if "Traceback (" in line]
+        entries = _ENTRY.split(self.host.log_path.read_text(encoding="utf-8"))
+        traced = [entry for entry in entries if "Traceback (" in entry]
+        return [each for each in traced if not each.split("\n")[0].endswith(_NOT_PUT_BACK)]
 
     def close(self) -> None:
         """Wait for the threads that still run."""
