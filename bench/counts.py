@@ -126,7 +126,7 @@ def _change(stage: Stage, process: AppProcess, customer: Customer, users: Any, t
 
 def count_figures(people: int) -> Iterator[Figure]:
     """As lines of the table."""
-    found = measure(people, row=8)
+    found = measure(people, sweeps=10, row=5)
     alone, together = found.alone, found.together
     size = 20
     yield figures.at_most("one changed attribute: Graph requests", alone["byKind"]["graph"], 1, "")

@@ -18,7 +18,7 @@ from bench.stage import Customer, Stage
 NEW_GOAL, UNCHANGED_GOAL = 2.0, 3.0
 PEAK_GOAL, PER_USER_GOAL = 300.0, 500.0
 _LARGE = 100_000
-_SMALL = 3_000  # a full sync that warms the process before memory is looked at
+_SMALL = 500  # a full sync that warms the process before memory is looked at
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def _full(stage: Stage, customer: Customer, people: int, timeout: float, idle: S
 
 def _idle(stage: Stage) -> Spent:
     """What the processes use while nothing is going on: the host looks into its queues."""
-    time.sleep(1)
+    time.sleep(0.5)
     with spending(stage.world.pids) as spent:
         time.sleep(2)
     return spent
