@@ -1,7 +1,7 @@
 """The pooled session that every outgoing call of this process shares.
 
 Plain `requests`, with four of its habits changed: the proxy and CA environment is read once per
-host instead of for every request (and the disk asked what a bundle is), one TLS context per CA
+host instead of for every request (as is what kind of file the bundle is), one TLS context per CA
 bundle serves all connections (each would otherwise load the whole bundle again), Nagle's algorithm
 is off also towards a proxy (urllib3 leaves it on there, which costs 40 ms for every body), and
 nothing is remembered between calls: no cookies, no netrc, no redirects.

@@ -47,6 +47,7 @@ class UserDelta:
     revived: int = 0  # how often it came back from the poison queue
     lines: tuple[str, ...] = ()  # of the activity, to be undone: nothing is decided then
     index_since: datetime | None = None  # when it began: matching rests on nothing older (R6)
+    doubted: bool = False  # two looks have differed, so that `looks` go on to their end
     unlinked: bool = False  # they had no link when they were compared, so that none is read
 
 
@@ -98,6 +99,7 @@ def encode_user_delta(delta: UserDelta) -> str:
         ("r", delta.revived),
         ("tg", delta.together),
         ("un", delta.lines),
+        ("db", delta.doubted),
         ("nl", delta.unlinked),
     ):
         if value:
@@ -126,6 +128,7 @@ def decode_user_delta(text: str) -> UserDelta:
             together=int(body.get("tg", 0)),
             lines=tuple(str(line) for line in body.get("un", ())),
             index_since=_time(body.get("ix")),
+            doubted=bool(body.get("db", False)),
             unlinked=bool(body.get("nl", False)),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -80,19 +80,8 @@ class Outcomes:
             self._send_rest(work, after, left)
         elif delta.sync:
             self.runs.part(Part(delta.sync, delta.part, after.done, after.failed, self.now()))
-        again = [user for user in (*work.again, *work.confirm) if user not in left]
-        if again:
-            later = UserDelta(
-                delta.connection_id,
-                tuple(again),
-                delta.origin,
-                signal_at=delta.signal_at,
-                upper_bound=delta.upper_bound,
-                membership=delta.membership,
-                looks=delta.looks + 1,
-            )
-            delay = timedelta(seconds=LOOK_AGAIN[delta.looks])
-            self.queues.send(work.queue, encode_user_delta(later), delay)
+        for users, doubted in ((work.again, delta.doubted), (work.doubted, True)):
+            self._look_again(work, [user for user in users if user not in left], doubted=doubted)
         counts = _counts(work.told.values())
         _measure(work, counts)
         log.info(
@@ -104,6 +93,23 @@ class Outcomes:
             len(left),
             correlation_id(),
         )
+
+    def _look_again(self, work: Work, users: Sequence[UserId], *, doubted: bool) -> None:
+        if not users:
+            return
+        delta = work.delta
+        later = UserDelta(
+            delta.connection_id,
+            tuple(users),
+            delta.origin,
+            signal_at=delta.signal_at,
+            upper_bound=delta.upper_bound,
+            membership=delta.membership,
+            looks=delta.looks + 1,
+            doubted=doubted,
+        )
+        delay = timedelta(seconds=LOOK_AGAIN[delta.looks])
+        self.queues.send(work.queue, encode_user_delta(later), delay)
 
     def _stop_mass_failure(self, work: Work) -> None:
         """Rather stop than hammer on: more than 40 % of the last 50 decisions failed.

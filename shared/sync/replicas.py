@@ -3,8 +3,8 @@
 Two looks at one person within seconds may be answered by two replicas, and the later answer may be
 the older state. No answer says how old it is. So what one signal has led to is not undone on the
 word of a second look at the same signal: whoever would leave or move by it is looked at again
-first, and whatever else was done is looked at once more afterwards. A change that comes with a
-signal of its own waits for nothing.
+first, and in any case the looks go on for more than a minute, so that the present state has the
+last word. A change that comes with a signal of its own waits for nothing.
 """
 
 from __future__ import annotations
@@ -30,20 +30,22 @@ def without_doubtful(work: Work, steps: Mapping[UserId, AnyStep]) -> dict[UserId
             del after[user]
             work.told[user] = Told("nothing", "looked at again: it differs from a moment ago")
             work.undecided.add(user)
-            work.again.append(user)
-        else:
-            work.confirm.append(user)
+        work.doubted.append(user)
     return after
 
 
 def not_seen_yet(work: Work, link: Link | None) -> bool:
     """Whether a change was signalled that no look has shown, so that it is worth another.
 
+    Where two looks have differed it is: this one may be the old state again.
+
     A group's change is looked for several times, and once more where something was written since,
     which may have been about another change. A user's is looked for once, since many notifications
     are about properties that nobody maps, and the sweep names him again.
     """
     delta = work.delta
+    if delta.doubted:
+        return delta.looks < len(LOOK_AGAIN)
     if delta.signal_at is None:
         return False
     looks = len(LOOK_AGAIN) if delta.membership else int(delta.origin is Origin.NOTIFICATION)

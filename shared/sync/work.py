@@ -71,7 +71,7 @@ class Work:
     later: dict[UserId, SyncError] = field(default_factory=dict)
     rest: list[UserId] = field(default_factory=list)  # no time left in this invocation
     again: list[UserId] = field(default_factory=list)  # signalled, but not to be seen yet
-    confirm: list[UserId] = field(default_factory=list)  # done, and looked at once more
+    doubted: list[UserId] = field(default_factory=list)  # two looks differ: looked at some times
     failed: dict[UserId, PersonMustAct] = field(default_factory=dict)  # refused by BMS
     undecided: set[UserId] = field(default_factory=set)  # wait, with nothing settled
     leavers: set[UserId] = field(default_factory=set)  # counted against the limit (R20)

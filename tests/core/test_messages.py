@@ -47,6 +47,7 @@ _DELTAS = st.builds(
     revived=_COUNTS,
     lines=st.lists(_TEXTS, max_size=3).map(tuple),
     index_since=_TIMES,
+    doubted=st.booleans(),
     unlinked=st.booleans(),
 )
 _ORDERS = st.builds(
