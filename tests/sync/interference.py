@@ -56,6 +56,18 @@ def on(call: str, when: str, then: Callable[[], None], *, nth: int = 1) -> Tap:
     return tap
 
 
+def calls_of(world: World, name: str) -> list[str]:
+    """Every call of this name that the worker makes from now on."""
+    calls: list[str] = []
+
+    def tap(call: str, at: str) -> None:
+        if (call, at) == (name, "before"):
+            calls.append(call)
+
+    world.worker.tap = tap
+    return calls
+
+
 def dies(world: World, delta: UserDelta, call: str, when: str = "after", *, nth: int = 1) -> None:
     """A worker of its own takes this message and dies at the n-th such call."""
 

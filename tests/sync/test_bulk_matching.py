@@ -9,6 +9,7 @@ import pytest
 
 from shared.core.model import AccountId, EntraUser, RecordType
 from tests.builders import CONNECTION
+from tests.sync.interference import calls_of
 from tests.sync.test_preview import ask, people, wish
 from tests.sync.test_worklist import DEFAULTS, employees
 from tests.sync.world import World
@@ -30,18 +31,6 @@ def an_employee_of_bms(world: World) -> EntraUser:
 def typed_in(world: World) -> None:
     """Somebody types Ada's contact into BMS."""
     world.bms.add_contact(world.contoso.id, "Ada", "Lind", [ADDRESS])
-
-
-def reads_of_lists(world: World) -> list[str]:
-    """Every page of BMS's contact lists that is read from now on."""
-    reads: list[str] = []
-
-    def tap(call: str, at: str) -> None:
-        if (call, at) == ("bms.contacts", "before"):
-            reads.append(call)
-
-    world.worker.tap = tap
-    return reads
 
 
 def test_an_employee_who_becomes_a_contact_is_matched_though_no_index_was_read_r6_r18(
@@ -117,7 +106,7 @@ def test_what_the_comparison_has_read_its_messages_do_not_read_again_r6_r25(
     for number in range(3):
         world.hire(f"u{number}")
 
-    reads = reads_of_lists(world)
+    reads = calls_of(world, "bms.contacts")
 
     world.full_sync()
 
@@ -133,7 +122,7 @@ def test_a_conflict_that_waits_does_not_have_the_lists_read_by_each_message_r6_r
     typed_in(world)
     world.full_sync()
     world.clock.pass_(timedelta(minutes=5))
-    reads = reads_of_lists(world)
+    reads = calls_of(world, "bms.contacts")
 
     world.full_sync()
 

@@ -10,24 +10,12 @@ import pytest
 from shared.core.model import EntraUser, LinkState, Origin
 from shared.ports import BULK
 from tests.builders import CONNECTION
-from tests.sync.interference import CREATING, dies, of
+from tests.sync.interference import CREATING, calls_of, dies, of
 from tests.sync.world import World
 
 pytestmark = pytest.mark.world
 
 ADDRESS = "ada@contoso.example"
-
-
-def links_read(world: World) -> list[str]:
-    """Every reading of links by name from now on."""
-    calls: list[str] = []
-
-    def tap(call: str, at: str) -> None:
-        if (call, at) == ("links.get_many", "before"):
-            calls.append(call)
-
-    world.worker.tap = tap
-    return calls
 
 
 def again(world: World, *users: EntraUser) -> None:
@@ -38,7 +26,7 @@ def again(world: World, *users: EntraUser) -> None:
 
 def test_a_full_sync_of_new_people_reads_none_of_their_links(world: World) -> None:
     people = [world.hire(f"p{number}") for number in range(30)]
-    reads = links_read(world)
+    reads = calls_of(world, "links.get_many")
     assert world.full_sync().done == 30
     assert reads == []
     assert all(world.link(one) for one in people)
@@ -50,7 +38,7 @@ def test_who_is_known_is_still_read_first_r22(world: World) -> None:
     world.clock.pass_(timedelta(minutes=5))
     world.change(ada, job_title="Chief")
     world.hire("bob")
-    reads = links_read(world)
+    reads = calls_of(world, "links.get_many")
     world.full_sync()
     assert len(reads) == 1
     assert world.record(ada).job_title == "Chief"
@@ -88,7 +76,7 @@ def test_who_is_skipped_is_told_once_r24(world: World) -> None:
 def test_what_comes_back_is_read_like_any_other(world: World) -> None:
     ada = world.hire("ada")
     world.sync(ada)
-    reads = links_read(world)
+    reads = calls_of(world, "links.get_many")
     again(world, ada)
     assert len(reads) == 1
     assert world.worker.links.get(CONNECTION, ada.id) is not None

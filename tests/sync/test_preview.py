@@ -20,6 +20,7 @@ from shared.ports import SWEEPS, Preview, PreviewedRule
 from shared.sync.mapping_rules import RuleWish
 from shared.sync.previewing import basis_of
 from tests.builders import CONNECTION
+from tests.sync.interference import calls_of
 from tests.sync.world import Died, World
 
 pytestmark = pytest.mark.world
@@ -446,13 +447,7 @@ def test_previews_one_after_the_other_read_bms_lists_once_and_say_how_old_they_a
     world: World,
 ) -> None:
     world.hire("ada")
-    reads: list[str] = []
-
-    def tap(call: str, at: str) -> None:
-        if (call, at) == ("bms.contacts", "before"):
-            reads.append(call)
-
-    world.worker.tap = tap
+    reads = calls_of(world, "bms.contacts")
     first = ask(world, wish(world.rule))
     world.clock.pass_(timedelta(minutes=10))
     second = ask(world, wish(world.rule))
