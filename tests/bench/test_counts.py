@@ -22,7 +22,7 @@ def measured() -> Measured:
     return counts.measure(PEOPLE, sweeps=3)
 
 
-# Looked at by the clock, not by the change: settings now and then, calls of BMS reserved for a slot.
+# Not of the change but by the clock: a look at the settings, calls of BMS reserved for a slot.
 BY_THE_CLOCK = ("table GET /settings", "table GET /budget", "table PUT /budget")
 
 
