@@ -30,10 +30,13 @@ def set_up(settings: Settings) -> bool:
     """Choose where traces and metrics of this process go, once; whether they go anywhere."""
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
 
     if not isinstance(trace.get_tracer_provider(), TracerProvider):
         resource = Resource.create({"service.name": "directory-sync"})
-        provider = TracerProvider(resource=resource)
+        # Spans that go nowhere have their ids, and hold nothing.
+        sampler = DEFAULT_ON if settings.insights else ALWAYS_OFF
+        provider = TracerProvider(sampler, resource)
         if settings.insights:
             _export(settings, provider, resource)
         trace.set_tracer_provider(provider)

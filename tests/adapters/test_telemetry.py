@@ -13,6 +13,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON
 
 from shared.adapters import telemetry
 from shared.adapters.http import HttpClient
@@ -29,12 +30,14 @@ SETTINGS = Settings(StorageSettings("", "", ""), "https://vault.example", "https
 
 
 @pytest.fixture
-def seen() -> Iterator[InMemorySpanExporter]:
+def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     telemetry.set_up(SETTINGS)
     exporter = InMemorySpanExporter()
     provider = trace.get_tracer_provider()
     assert isinstance(provider, TracerProvider)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
+    # A process exports to one place or to none, from its start: here the first of them did not.
+    monkeypatch.setattr(getattr(tracer, "_tracer", tracer), "sampler", DEFAULT_ON)
     yield exporter
     exporter.shutdown()
 
@@ -49,8 +52,11 @@ def trace_of(span: ReadableSpan) -> str:
     return f"{span.context.trace_id:032x}"
 
 
-def test_nothing_is_exported_where_no_place_is_named() -> None:
+def test_nothing_is_exported_or_recorded_where_no_place_is_named() -> None:
     assert telemetry.set_up(SETTINGS) is False
+    with telemetry.invocation("user-deltas"):
+        assert correlation_id(), "a log line is found by it"
+        assert not trace.get_current_span().is_recording()
 
 
 def test_a_message_carries_the_trace_of_the_work_that_sent_it(
