@@ -1,6 +1,6 @@
 """Every figure of the design's section 8 in one run, each beside its floor, in one table.
 
-    python -m bench            the quick form: two to three minutes, with fewer people
+    python -m bench            the quick form: two minutes, with fewer people
     python -m bench --full     20,000 and 100,000 people
 
 Times depend on the machine; ratios and counts do not, or little.
@@ -16,56 +16,74 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from bench import burst, counts, freshness, full_sync, starting, sweeping
 from bench.figures import Figure, save, table
+from bench.stage import SharedStage, Stage
 from infra.local.process import REPOSITORY
 
 Measurement = Callable[[], Iterable[Figure]]
 
 
-def quick(directory: Path) -> dict[str, Measurement]:
-    """Every measurement by its name, scaled down."""
-    return {
-        "new": partial(full_sync.all_new, 2_000, directory),
-        "start": partial(starting.start, 2),
-        "counts": partial(counts.count_figures, 1_000),
-        "unchanged": partial(full_sync.unchanged, 15_000, 2),
-        "sweeps": partial(sweeping.connections_a_minute, 20, 4),
-        "burst": burst.burst,
-        "fresh": partial(freshness.under_load, 6),
-        "lost": partial(freshness.notifications_lost, 20, 5),
-        "limit": partial(freshness.beside_a_waiting_sync, 9, 50, 80),
-    }
+Group = dict[str, Measurement]  # measured at once, by name
 
 
-def full(directory: Path) -> dict[str, Measurement]:
-    """The same at the size that the design names."""
-    return {
-        "start": partial(starting.start, 5),
-        "counts": partial(counts.count_figures, 20_000),
-        "new": partial(full_sync.all_new, 20_000, directory),
-        "unchanged": partial(full_sync.unchanged, 20_000, 5),
-        "memory": partial(full_sync.unchanged, 100_000, 2),
-        "sweeps": partial(sweeping.connections_a_minute, 1_000, 3),
-        "burst": burst.burst,
-        "fresh": partial(freshness.under_load, 60),
-        "lost": partial(freshness.notifications_lost, 60, 60),
-        "limit": partial(freshness.beside_a_waiting_sync, 120, 1_500, 10_000),
-    }
+def quick(directory: Path, ending: ExitStack) -> list[Group]:
+    """Every measurement scaled down.
+
+    What is measured in time has the machine for itself, in a world that it shares with others. What
+    counts, or waits most of the time, or is far from its goal, runs at once; meanwhile the links of
+    the large tenant are made, which takes longer than measuring it.
+    """
+    shared = SharedStage()
+    ending.callback(shared.close)
+    unchanged = full_sync.Unchanged(shared, 15_000, 2)
+    return [
+        {"start": partial(starting.start, shared, 2)},
+        {"fresh": partial(freshness.under_load, shared, 6)},
+        {"new": partial(full_sync.all_new, shared, 2_000, directory)},
+        {"burst": burst.burst},
+        {
+            "counts": partial(counts.count_figures, 1_000),
+            "sweeps": partial(sweeping.connections_a_minute, 10, 8),
+            "lost": partial(freshness.notifications_lost, 20, 5),
+            "limit": partial(freshness.beside_a_waiting_sync, 9, 50, 80),
+            "seeds": unchanged.seed,
+        },
+        {"unchanged": unchanged.measure},
+    ]
 
 
-# They count, or wait most of their time, or are far from their goal: at once in the quick form.
-_TOGETHER = ("counts", "sweeps", "lost", "limit")
+def full(directory: Path, ending: ExitStack) -> list[Group]:
+    """The same at the size that the design names, each in a world of its own."""
+    del ending
+    unchanged = full_sync.Unchanged(Stage, 20_000, 5)
+    memory = full_sync.Unchanged(Stage, 100_000, 2)
+    return [
+        {"start": partial(starting.start, Stage, 5)},
+        {"counts": partial(counts.count_figures, 20_000)},
+        {"new": partial(full_sync.all_new, Stage, 20_000, directory)},
+        {"unchanged": unchanged.measure},
+        {"memory": memory.measure},
+        {"sweeps": partial(sweeping.connections_a_minute, 1_000, 3)},
+        {"burst": burst.burst},
+        {"fresh": partial(freshness.under_load, Stage, 60)},
+        {"lost": partial(freshness.notifications_lost, 60, 60)},
+        {"limit": partial(freshness.beside_a_waiting_sync, 120, 1_500, 10_000)},
+    ]
 
 
-def _groups(chosen: Sequence[str], *, at_once: bool) -> list[list[str]]:
-    together = [name for name in chosen if at_once and name in _TOGETHER]
-    alone = [[name] for name in chosen if name not in together]
-    return [*alone, together] if together else alone
+def _chosen(groups: Sequence[Group], only: str) -> list[Group]:
+    """The named ones; ValueError for a name that is none."""
+    wanted = {name for name in only.split(",") if name}
+    if unknown := wanted.difference(*groups):
+        raise ValueError(f"no such measurement: {', '.join(sorted(unknown))}")
+    some = [{name: one for name, one in group.items() if name in wanted} for group in groups]
+    return [group for group in some if group] if wanted else list(groups)
 
 
 def _measure(name: str, measurement: Measurement, broken: list[str]) -> list[Figure]:
@@ -89,16 +107,18 @@ def main() -> int:
     found: list[Figure] = []
     broken: list[str] = []
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        every = (full if arguments.full else quick)(Path(directory))
-        chosen = [name for name in arguments.only.split(",") if name] or list(every)
-        if unknown := set(chosen) - every.keys():
-            parser.error(f"no such measurement: {', '.join(sorted(unknown))}")
-        for group in _groups(chosen, at_once=not arguments.full):
+    with ExitStack() as ending:
+        directory = ending.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
+        every = (full if arguments.full else quick)(Path(directory), ending)
+        try:
+            chosen = _chosen(every, arguments.only)
+        except ValueError as error:
+            parser.error(str(error))
+        for group in chosen:
             at = time.monotonic() - began
             print(f"{at:6.1f} s  {', '.join(group)} …", file=sys.stderr, flush=True)
             with ThreadPoolExecutor(len(group)) as pool:
-                runs = [pool.submit(_measure, name, every[name], broken) for name in group]
+                runs = [pool.submit(_measure, name, one, broken) for name, one in group.items()]
                 for run in runs:
                     found.extend(run.result())
     about: dict[str, object] = {

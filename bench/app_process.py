@@ -62,6 +62,11 @@ class AppProcess:
         """Link everybody whom the live rules take, as if a first sync had ended."""
         return self._ask({"do": "remember links", "connection": connection, "account": account})
 
+    def only_read(self, connection: str, group: str) -> Json:
+        """The floor of a full sync: read what it reads, and nothing else."""
+        read: Json = self._ask({"do": "read", "connection": connection, "group": group})["value"]
+        return read
+
     def begin_syncing(self, connection: str) -> Json:
         """As if a person had asked for the first sync: cursors from now on, sweeps allowed."""
         return self._ask({"do": "begin syncing", "connection": connection})
@@ -88,6 +93,7 @@ def main() -> None:
 
     the_app = app()
     imported = time.perf_counter() - began
+    from bench import floor
     from bench.counting import counted
     from bench.seeding import begin_syncing, remember_links
     from shared.core.messages import decode_sweep_order, decode_user_delta
@@ -112,6 +118,7 @@ def main() -> None:
         "remember links": lambda order: remember_links(
             the_app, order["connection"], order["account"]
         ),
+        "read": lambda order: floor.reads(the_app, order["connection"], order["group"]),
         "begin syncing": lambda order: begin_syncing(the_app, order["connection"]),
     }
     for line in sys.stdin:

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,18 @@ from infra.local.process import REPOSITORY, kept_environment
 
 NOTIFICATIONS = 10_000
 _AT_ONCE = 32
+_FORMS = ((1, "one a request"), (50, "fifty a request"))
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """One form, sent to the app."""
+
+    seen: Json  # by the sender
+    spent: Spent
+    messages: int
+    longest: float  # seconds until the last of the changes among them was in BMS
 
 
 def burst() -> Iterator[Figure]:
@@ -45,26 +56,22 @@ def burst() -> Iterator[Figure]:
         stage.finished(stage.order(customer), 120)
         stage.entra.switch(notify_loss_rate=1.0)  # the burst alone names them
         changes(stage, customer, staff, 0, "Warm")
-        pids = stage.world.pids
-        for size, words in ((1, "one a request"), (50, "fifty a request")):
+        pids, found = stage.world.pids, dict[int, _Sent]()
+        for size, words in _FORMS:
             made = changes(stage, customer, staff, 0, words)
             before = stage.world.storage.calls()
             with spending(pids) as spent:
                 seen = _send(stage, customer, size, stage.host.base_url)
             sent = stage.world.storage.calls().get("queue POST", 0) - before.get("queue POST", 0)
-            waits = arrivals(stage, made, 60)
-            floor, floor_spent = _floor(stage, customer, size)
-            yield from _figures(words, seen, spent, floor, floor_spent)
-            yield at_most("  queue messages", sent, 200, "")
-            told = "made just before, notified last, and with no other notification"
-            yield at_most("  changes among them, to BMS", max(waits), 15, " s", notes=(told,))
+            found[size] = _Sent(seen, spent, sent, max(arrivals(stage, made, 60)))
+        floors = _floors(stage, customer)
+        for size, words in _FORMS:
+            yield from _figures(words, found[size], *floors[size])
 
 
-def _figures(
-    words: str, seen: Json, spent: Spent, floor: Json, floor_spent: Spent
-) -> Iterator[Figure]:
+def _figures(words: str, sent: _Sent, floor: Json, floor_spent: Spent) -> Iterator[Figure]:
     title = f"burst of {NOTIFICATIONS:,} notifications, {words}: accepted in"
-    cpu, bare = spent.of("host"), floor_spent.of("host")
+    seen, cpu, bare = sent.seen, sent.spent.of("host"), floor_spent.of("host")
     note = f"host's processor {cpu:.2f} s against {bare:.2f} s of an empty function = "
     note += f"{cpu / bare:.2f} ×; the sender's {seen['cpu']:.1f} s"
     accepted = at_most(title, seen["seconds"], 10, " s", notes=(note,))
@@ -78,6 +85,9 @@ def _figures(
     longest = at_most("  longest request", seen["longest"], 1, " s", notes=(_spread(seen),))
     yield replace(longest, floor=f"{floor['longest']:.3f} s")
     yield at_most("  requests not accepted at first", seen["refused"], 0, "")
+    yield at_most("  queue messages", sent.messages, 200, "")
+    told = "made just before, notified last, and with no other notification"
+    yield at_most("  changes among them, to BMS", sent.longest, 15, " s", notes=(told,))
 
 
 _EMPTY = """
@@ -93,16 +103,19 @@ async def empty(req: func.HttpRequest) -> func.HttpResponse:
 _EMPTY_HOST = {"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}
 
 
-def _floor(stage: Stage, customer: Customer, size: int) -> tuple[Json, Spent]:
-    """The same requests to a host whose only function is empty."""
+def _floors(stage: Stage, customer: Customer) -> dict[int, tuple[Json, Spent]]:
+    """The same requests to a host whose only function is empty, by how many are in each."""
+    found: dict[int, tuple[Json, Spent]] = {}
     with _empty_app() as app:
         host = stage.world.start_host(None, lease_seconds=None, app=app)
         try:
-            with spending({"host": host.pid}) as spent:
-                seen = _send(stage, customer, size, host.base_url)
+            for size, _ in _FORMS:
+                with spending({"host": host.pid}) as spent:
+                    seen = _send(stage, customer, size, host.base_url)
+                found[size] = seen, spent
         finally:
             host.stop()
-    return seen, spent
+    return found
 
 
 @contextmanager

@@ -15,20 +15,23 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.local.process import REPOSITORY
 from shared.adapters.graph_shapes import USER_FIELDS
 from shared.adapters.http_session import PooledSession
 
+if TYPE_CHECKING:
+    from shared.wiring import App
+
 BULK_THREADS = 12  # of the app's bulk lane (shared/wiring.py)
 Json = dict[str, Any]
 
 
-def run(environment: Mapping[str, str], *words: str) -> Json:
-    """Run a floor as a process of its own; answers wall and cpu in seconds."""
+def run_writes(environment: Mapping[str, str], base: str, calls: Path) -> Json:
+    """Send the calls in the file from a process of its own; answers wall and cpu in seconds."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.floor", *words],
+        [sys.executable, "-m", "bench.floor", base, str(calls)],
         cwd=REPOSITORY,
         env=dict(environment),
         capture_output=True,
@@ -36,20 +39,18 @@ def run(environment: Mapping[str, str], *words: str) -> Json:
         check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"The floor {words[0]} failed: {done.stderr[-300:]}")
+        raise RuntimeError(f"The bare loop failed: {done.stderr[-300:]}")
     answer: Json = json.loads(done.stdout)
     return answer
 
 
-def reads(connection_id: str, group: str) -> Json:
-    """Everything that a full sync reads."""
+def reads(the_app: App, connection_id: str, group: str) -> Json:
+    """Everything that a full sync reads; wall and cpu in seconds, and how many there were."""
     from shared.adapters.graph_shapes import _USER_PAGE
     from shared.adapters.store_digests import _DECODER
     from shared.adapters.store_people import _DIGEST
     from shared.core.model import ConnectionId
-    from shared.wiring import app
 
-    the_app = app()
     full_sync = the_app.sweep.full_sync
     connection = full_sync.connections.get(ConnectionId(connection_id))
     assert connection is not None
@@ -140,13 +141,9 @@ def _signed_in(session: PooledSession, base: str) -> str:
 
 
 def main() -> None:
-    """`reads CONNECTION GROUP` or `writes BASE FILE`."""
-    what, first, second = sys.argv[1:4]
-    if what == "reads":
-        answer = reads(first, second)
-    else:
-        answer = writes(first, json.loads(Path(second).read_text(encoding="utf-8")))
-    print(json.dumps(answer))
+    """`BASE FILE`: send what is in the file."""
+    base, calls = sys.argv[1:3]
+    print(json.dumps(writes(base, json.loads(Path(calls).read_text(encoding="utf-8")))))
 
 
 if __name__ == "__main__":

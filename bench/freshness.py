@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bench.figures import Figure, at_least, at_most, percentile
 from bench.processes import spending
-from bench.stage import Customer, Stage
+from bench.stage import Customer, Stage, Stages
 
 A_SECOND = 20
 P50_GOAL, P99_GOAL = 1.0, 5.0
@@ -22,9 +22,9 @@ USE_GOAL = 0.95
 _PATCH = "PATCH /v2/crm/contacts/{id}"
 
 
-def under_load(seconds: int) -> Iterator[Figure]:
+def under_load(stages: Stages, seconds: int) -> Iterator[Figure]:
     """Twenty changes a second, and BMS has no limit."""
-    with Stage() as stage:
+    with stages() as stage:
         stage.start_host()
         stage.limit_bms()
         number = A_SECOND * seconds

@@ -28,7 +28,9 @@ def remember_links(app: App, connection_id: str, account: int) -> int:
     assert isinstance(links, TableLinks)
     directory = full_sync.directories.open(connection)
     number = 0
-    for page in directory.members(rule.group_id, nested=True):
+    # All of them before the first is written: Graph's pages expire sooner than many are linked.
+    pages = list(directory.members(rule.group_id, nested=True))
+    for page in pages:
         made: list[Link] = []
         for user in page:
             number += 1

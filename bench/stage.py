@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -49,6 +50,7 @@ class Stage:
     def __init__(self, *, storage_faults: bool = False) -> None:
         self.world = World(storage_faults=storage_faults)
         self._customers = 0
+        self._host: HostProcess | None = None
 
     def __enter__(self) -> Self:
         self.world.start()
@@ -70,6 +72,12 @@ class Stage:
         """The control of BMS's stand-in."""
         return self.world.bms
 
+    @property
+    def host(self) -> HostProcess:
+        """The one that answers."""
+        assert self._host is not None, "no host was started"
+        return self._host
+
     def direct(self) -> dict[str, str]:
         """Settings that lead straight to Graph's stand-in."""
         return {"GRAPH_URL": self.world.base_url("entra")}
@@ -80,11 +88,11 @@ class Stage:
         return self.world.app_environment(free_port(), lease_seconds=None, **given)
 
     def start_host(self, **settings: str) -> HostProcess:
-        """Start a host; the first one gives the admin API."""
+        """Start a host; the first one that runs gives the admin API."""
         given = {"SWEEP_SCHEDULE": NEVER, **self.direct(), **settings}
         host = self.world.start_host(None, lease_seconds=None, app=REPOSITORY, **given)
-        if not hasattr(self, "admin"):
-            self.host = host
+        if self._host is None or not self._host.alive:
+            self._host = host
             self.admin = Admin(
                 host.base_url,
                 self.world.admin_token,
@@ -92,6 +100,11 @@ class Stage:
                 ca_bundle=str(self.world.certificates.bundle),
             )
         return host
+
+    def stop_host(self) -> None:
+        """Whoever comes next starts one of his own."""
+        if self._host is not None:
+            self._host.stop()
 
     def limit_bms(self, calls: int = _NO_LIMIT, window: int = 3600, *, on: bool = False) -> None:
         """Give BMS this hourly limit, and tell the app; without `on` BMS knows none."""
@@ -161,3 +174,30 @@ class Stage:
                 return run
             assert time.monotonic() < until, f"{sync} took longer than {timeout:.0f} s: {run}"
             time.sleep(every)
+
+
+# How a measurement comes by a stage: `Stage` itself makes a world for it alone.
+Stages = Callable[[], AbstractContextManager[Stage]]
+
+
+class SharedStage:
+    """One world for several measurements, each with hosts of its own: worlds start slowly."""
+
+    def __init__(self) -> None:
+        self._stage: Stage | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[Stage]:
+        """The stage, for one measurement at a time."""
+        if self._stage is None:
+            self._stage = Stage()
+            self._stage.__enter__()
+        try:
+            yield self._stage
+        finally:
+            self._stage.stop_host()
+
+    def close(self) -> None:
+        """End the world."""
+        if self._stage is not None:
+            self._stage.__exit__()

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 
 from bench.app_process import AppProcess
 from bench.figures import Figure, at_most
-from bench.stage import Stage
+from bench.stage import Stages
 
 GOAL = 1.5
 
 
-def start(times: int) -> Iterator[Figure]:
+def start(stages: Stages, times: int) -> Iterator[Figure]:
     """Several starts, the median of each."""
     imports, hosts = [], []
-    with Stage() as stage:
+    with stages() as stage:
         for _ in range(times):
             with AppProcess(stage.environment(), {}) as process:
                 imports.append(float(process.ready["importSeconds"]))

@@ -145,10 +145,11 @@ class World:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The process of each part by its name; function hosts are `host 1`, `host 2`, …"""
+        """The process of each part by its name; running function hosts are `host 1`, `host 2`, …"""
         found = {name: child.pid for name, child in self._children.items()}
         found["azurite"] = self.azurite.pid
-        return found | {f"host {number}": one.pid for number, one in enumerate(self._hosts, 1)}
+        hosts = (one for one in self._hosts if one.alive)
+        return found | {f"host {number}": one.pid for number, one in enumerate(hosts, 1)}
 
     def base_url(self, stand_in: str) -> str:
         """A stand-in's plain http address, for a client that goes there without the network."""
