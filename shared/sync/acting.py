@@ -67,6 +67,7 @@ from shared.sync.work import CLAIM_LIFE, Told, Work
 BMS_DOWN = timedelta(minutes=1)
 _A_MOMENT = timedelta(seconds=5)
 _FEWEST, _MOST = 24, 100  # jobs at once; a transaction holds a hundred writes
+_FIRST = 50
 # Far below the life of its claims. Many messages share the threads, so that each of them seems
 # slow: with less time they would all work in small chunks, and write as many transactions more.
 _A_CHUNK = timedelta(seconds=8)
@@ -80,7 +81,7 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self.size = _MOST
+        self.size = _FIRST
 
     def took(self, jobs: int, time: timedelta) -> None:
         """Learn from a chunk that was done."""
