@@ -1,6 +1,6 @@
 """Every figure of the design's section 8 in one run, each beside its floor, in one table.
 
-    python -m bench            the quick form: two minutes, with fewer people
+    python -m bench            the quick form: some two minutes, with fewer people
     python -m bench --full     20,000 and 100,000 people
 
 Times depend on the machine; ratios and counts do not, or little.
