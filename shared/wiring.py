@@ -84,7 +84,7 @@ from shared.sync.new_id import new_id
 from shared.sync.onboarding_check import OnboardingCheck
 from shared.sync.order_sync import OrderSync
 from shared.sync.outcomes import Outcomes
-from shared.sync.pacing import Pacing
+from shared.sync.pacing import BulkShare, Pacing
 from shared.sync.passing_on import PassingOn
 from shared.sync.passing_one import PassOne
 from shared.sync.poison import Poison
@@ -223,9 +223,15 @@ def build(settings: Settings) -> App:
         holding=holding,
         itglue=glue_queue,
         fresh=Hands(ContactJobs(bms), ThreadPoolExecutor(8, thread_name_prefix="bms-fresh")),
-        bulk=Hands(ContactJobs(bms.bulk()), ThreadPoolExecutor(12, thread_name_prefix="bms-bulk")),
+        bulk=Hands(
+            ContactJobs(bms.bulk()),
+            ThreadPoolExecutor(12, thread_name_prefix="bms-bulk"),
+            BulkShare(budget, now).room,
+        ),
         leavers=Hands(
-            ContactJobs(bms.bulk()), ThreadPoolExecutor(8, thread_name_prefix="bms-left")
+            ContactJobs(bms.bulk()),
+            ThreadPoolExecutor(8, thread_name_prefix="bms-left"),
+            BulkShare(budget, now, leavers=True).room,
         ),
         now=now,
     )

@@ -51,6 +51,7 @@ from shared.ports import (
     Look,
     Nesting,
     Part,
+    Room,
     SignedIn,
     SignInStart,
     UndoOutcome,
@@ -457,8 +458,11 @@ class FakeBudget:
     def finish(self, endpoints: Sequence[str], calls: int, pace: timedelta) -> datetime:
         return self.finishes
 
-    def bulk_wait(self, endpoints: Sequence[str], calls: int) -> timedelta:
-        return self.waits
+    def bulk_room(self, endpoints: Sequence[str], calls: int) -> Room:
+        return Room(0 if self.waits else calls, self.waits)
+
+    def bulk_plenty(self, endpoints: Sequence[str], calls: int) -> bool:
+        return not self.waits
 
     def note_leavers(self, until: datetime) -> None:
         self.leavers = until

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from shared.adapters.store_connections import stamp, when
 from shared.adapters.tables import Entity, Storage, Write
@@ -26,7 +26,7 @@ from shared.core import budget
 from shared.core.budget import Lane, Limit, Purse, Spending
 from shared.core.model import BmsSettings
 from shared.errors import Limited, SyncError, TryLater
-from shared.ports import BmsSettingsStore, EndpointBudget, Now
+from shared.ports import BmsSettingsStore, EndpointBudget, Now, Room
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +34,9 @@ _PARTITION = "bms"
 _NOTE = "note"
 _TRIES = 25
 # Bulk threads wait so long for the next free call: parking the message in its queue, which knows
-# whole seconds only, would leave a part of the share unused.
-_PATIENCE = timedelta(seconds=3.5)
-_EARLY = timedelta(seconds=2.5)  # work that is parked comes back before its calls are free
+# whole seconds only, would leave a part of the share unused. Not longer: they hold claims.
+_PATIENCE = timedelta(seconds=1.5)
+_EARLY = timedelta(seconds=1)  # work that is parked comes back before its calls are free
 _BELIEVED = timedelta(seconds=5)  # so old may be what we know of a pause that others were told of
 # So old may be the limit by which a call was reserved that is sent now: it is paid for already.
 _LIMIT_BELIEVED = {Lane.FRESH: timedelta(seconds=20), Lane.BULK: timedelta(seconds=5)}
@@ -105,6 +105,10 @@ class BmsBudget:
         self._name = secrets.token_hex(4)
         self._lock = threading.Lock()
         self._accounts: dict[str, _Account] = {}
+        self._snapshot: tuple[datetime, Mapping[str, Spending]] = (
+            datetime.min.replace(tzinfo=UTC),
+            {},
+        )
 
     def meter(self, endpoint: str, lane: Lane) -> Meter:
         """The stop in front of one endpoint, for one lane."""
@@ -318,16 +322,37 @@ class BmsBudget:
         ]
         return max(ends, default=now)
 
-    def bulk_wait(self, endpoints: Sequence[str], calls: int) -> timedelta:
-        """How long until so many calls (or enough to begin) are free on each of these endpoints."""
+    def bulk_room(self, endpoints: Sequence[str], calls: int) -> Room:
+        """What bulk work that needs so many calls of each of these endpoints finds."""
         now, known = self._now(), self._all()
-        waits = [timedelta(0)]
+        self._snapshot = now, known
+        free, wait = calls, timedelta(0)
         for endpoint in endpoints:
             if endpoint in known:
-                limit = self._limit(endpoint)
+                limit, spending = self._limit(endpoint), known[endpoint]
+                free = min(free, budget.free(spending, limit, now, Lane.BULK))
                 some = _worth_waking(limit, calls)
-                waits.append(budget.free_again(known[endpoint], limit, now, Lane.BULK, some))
-        return max(waits)
+                wait = max(wait, budget.free_again(spending, limit, now, Lane.BULK, some))
+        return Room(free, wait)
+
+    def bulk_plenty(self, endpoints: Sequence[str], calls: int) -> bool:
+        """Whether that many are free for sure, as far as is known without asking each time."""
+        now = self._now()
+        if now - self._snapshot[0] > _BELIEVED:
+            self._snapshot = now, self._all()
+        return all(
+            budget.free(self._last_seen(one), self._limit(one), now, Lane.BULK) >= calls
+            for one in endpoints
+        )
+
+    def _last_seen(self, endpoint: str) -> Spending:
+        seen_at, known = self._snapshot
+        with self._lock:
+            account = self._accounts.get(endpoint)
+        page = account.page if account is not None else None
+        if page is not None and page.seen_at >= seen_at:
+            return page.spending
+        return known.get(endpoint, Spending())
 
     def note_leavers(self, until: datetime) -> None:
         """Deactivations have the budget first: other bulk work gives way until then."""

@@ -6,7 +6,7 @@ docstring says so. Adapters are safe to share between threads.
 
 from __future__ import annotations
 
-from shared.ports.bms import Bms, Budget, EndpointBudget, EntryChange, NewContact
+from shared.ports.bms import Bms, Budget, EndpointBudget, EntryChange, NewContact, Room
 from shared.ports.clock import NewId, Now
 from shared.ports.drift import DriftItem, DriftReading, DriftStore
 from shared.ports.employees import EmployeeDefaultsStore, EmployeeWriter, RouteMissing, Worklist
@@ -125,6 +125,7 @@ __all__ = [
     "PreviewedRule",
     "Previews",
     "Queues",
+    "Room",
     "RouteMissing",
     "Rules",
     "Runs",

@@ -106,6 +106,14 @@ class EndpointBudget:
     paused_until: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is left for bulk work on the endpoint that has least."""
+
+    free: int  # calls, at this moment
+    wait: timedelta  # until as many are free as are wanted, or enough to begin
+
+
 class Budget(Protocol):
     """BMS's hourly limit, shared by all instances."""
 
@@ -114,8 +122,11 @@ class Budget(Protocol):
     def finish(self, endpoints: Sequence[str], calls: int, pace: timedelta) -> datetime:
         """When bulk work that needs so many more calls of each of these endpoints will be done."""
 
-    def bulk_wait(self, endpoints: Sequence[str], calls: int) -> timedelta:
-        """How long until so many calls (or enough to begin) are free on each of these endpoints."""
+    def bulk_room(self, endpoints: Sequence[str], calls: int) -> Room:
+        """What bulk work that needs so many calls of each of these endpoints finds."""
+
+    def bulk_plenty(self, endpoints: Sequence[str], calls: int) -> bool:
+        """Whether that many are free for sure, as far as is known without asking each time."""
 
     def note_leavers(self, until: datetime) -> None:
         """Deactivations have the budget first: other bulk work gives way until then."""

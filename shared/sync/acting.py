@@ -10,8 +10,9 @@ job back until then (R27).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -95,6 +96,8 @@ class Hands:
 
     jobs: ContactJobs
     pool: Executor
+    # How many of so many jobs the share pays for, within the block.
+    room: Callable[[int], AbstractContextManager[int]] = nullcontext
     pace: Pace = field(default_factory=Pace)
 
 
@@ -119,7 +122,7 @@ class Acting:
 
     def act(self, work: Work, jobs: Sequence[Job]) -> None:
         """Carry the jobs out, some at a time; what the time slice does not reach is `rest`."""
-        pace, start = self._hands(work).pace, 0
+        hands, start = self._hands(work), 0
         while start < len(jobs):
             left = [job.link.user_id for job in jobs[start:]]
             if start and self.now() > work.until:
@@ -130,14 +133,25 @@ class Acting:
                 # Claims and locks for what cannot be sent would be taken and given back in vain.
                 work.later.update(dict.fromkeys(left, limit))
                 return
-            chunk = jobs[start : start + pace.size]
+            try:
+                start += self._some(work, hands, jobs[start:])
+            except Limited as used_up:
+                work.later.update(dict.fromkeys(left, used_up))
+                return
+
+    def _some(self, work: Work, hands: Hands, jobs: Sequence[Job]) -> int:
+        """Do as many of these as the pace allows and the share pays for; answers how many."""
+        pace = hands.pace
+        wanted = min(pace.size, len(jobs))
+        with hands.room(wanted) as room:
             began = self.now()
-            self._chunk(work, chunk)
-            if long_wait(work) is None:
-                pace.took(len(chunk), self.now() - began)
-            else:
-                pace.size = _FEWEST
-            start += len(chunk)
+            self._chunk(work, jobs[:room])
+            time = self.now() - began
+        if long_wait(work) is not None:
+            pace.size = _FEWEST
+        elif room == wanted:
+            pace.took(room, time)
+        return room
 
     def _hands(self, work: Work) -> Hands:
         if work.fresh:
@@ -152,10 +166,16 @@ class Acting:
         going, locked = self._lock_addresses(work, owning, taken_at)
 
         before_write = guard(self.now, taken_at)
+        used_up: list[Limited] = []
 
         def carry_out(job: Job) -> Done | SyncError:
+            if used_up:
+                return used_up[0]  # the others would wait for it as well, with their claims
             try:
                 return hands.jobs.do(job, before_write)
+            except Limited as error:
+                used_up.append(error)
+                return error
             except SyncError as error:
                 return error
 
@@ -163,11 +183,15 @@ class Acting:
         contexts = [copy_context() for _ in going]
         results = list(hands.pool.map(lambda own, job: own.run(carry_out, job), contexts, going))
         finished: list[tuple[Job, Done]] = []
+        waiting: list[tuple[Job, Limited]] = []
         for job, result in zip(going, results, strict=True):
             if isinstance(result, Done):
                 finished.append((job, result))
+            elif isinstance(result, Limited):
+                waiting.append((job, result))
             else:
                 self._undone(work, job, result, locked.get(job.link.user_id))
+        self._wait(work, waiting, locked)
         self._finish(work, finished, locked)
 
     # --- claims and locks ----------------------------------------------------------------------
@@ -333,6 +357,23 @@ class Acting:
                 self.queues.send(FRESH, encode_user_delta(delta))
 
     # --- what was not --------------------------------------------------------------------------
+
+    def _wait(
+        self,
+        work: Work,
+        waiting: Sequence[tuple[Job, Limited]],
+        locked: dict[UserId, AddressEntry],
+    ) -> None:
+        """Nothing was sent for them: they come back when the limit allows."""
+        if not waiting:
+            return
+        users = {job.link.user_id: error for job, error in waiting}
+        locks = [lock for user, lock in locked.items() if user in users]
+        if locks:
+            free = [replace(lock, creating_for=None, creating_until=None) for lock in locks]
+            self.index.put(free)
+        give_back(self.links, [job.link for job, _ in waiting])
+        work.later.update(users)
 
     def _undone(self, work: Work, job: Job, error: SyncError, lock: AddressEntry | None) -> None:
         user = job.link.user_id

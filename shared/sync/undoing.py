@@ -24,7 +24,7 @@ from shared.core.model import (
     UserId,
 )
 from shared.core.undo import is_back, undo_step
-from shared.errors import SyncError, TryLater
+from shared.errors import Limited, SyncError, TryLater
 from shared.ports import (
     FRESH,
     ActivityLog,
@@ -79,8 +79,8 @@ class Undoing:
         free = [user for user, lines in by_user.items() if lines and self._is_free(work, user)]
         self._fingerprints(work, free)
         free = [user for user in free if user not in work.later]
-        for start in range(0, len(free), _CHUNK):
-            some = free[start : start + _CHUNK]
+        hands, start = self.one.hands(work), 0
+        while start < len(free):
             if start and self.now() > work.until:
                 work.rest.extend(free[start:])
                 return
@@ -89,7 +89,14 @@ class Undoing:
                 # Claims for what cannot be sent would be taken and given back in vain.
                 work.later.update(dict.fromkeys(free[start:], limit))
                 return
-            self._chunk(work, {user: by_user[user] for user in some})
+            some = free[start : start + _CHUNK]
+            try:
+                with hands.room(len(some)) as room:
+                    self._chunk(work, {user: by_user[user] for user in some[:room]})
+                    start += room
+            except Limited as used_up:
+                work.later.update(dict.fromkeys(free[start:], used_up))
+                return
 
     def _refuse_at_once(self, work: Work, by_user: dict[UserId, list[Activity]]) -> None:
         """Whose lines all wrote nothing, or stand otherwise for good, is claimed by nobody."""

@@ -42,7 +42,7 @@ def wait_for_lock(left: timedelta) -> timedelta:
 
     A living worker is done in a moment; one that takes long has probably died.
     """
-    wait = timedelta(seconds=2 if CLAIM_LIFE - left < timedelta(seconds=10) else 15)
+    wait = timedelta(seconds=1 if CLAIM_LIFE - left < timedelta(seconds=10) else 15)
     return max(timedelta(seconds=1), min(wait, left))
 
 

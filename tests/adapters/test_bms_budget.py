@@ -16,6 +16,7 @@ from shared.adapters.tables import Storage
 from shared.core.budget import Lane, Limit
 from shared.core.model import BmsSettings
 from shared.errors import Limited, TryLater
+from shared.ports import Room
 from tests.adapters.bms_adapter import CREATE, LIST, PATCH, READ, BmsWire
 from tests.fakes import Clock, FakeBmsSettings
 from tests.real_storage import RealStorage
@@ -196,14 +197,14 @@ def test_r25_bulk_threads_wait_a_moment_for_the_next_free_call_and_fresh_ones_ne
     budget, _ = shared.instance()
     all_of(budget, PATCH, Lane.BULK)
     all_of(budget, PATCH, Lane.FRESH)
-    shared.pass_(18)
+    shared.pass_(19.5)
 
     with pytest.raises(Limited):
         budget.take(PATCH, Lane.FRESH)
     assert not shared.slept
     budget.take(PATCH, Lane.BULK)
 
-    assert 0 < sum(shared.slept) <= 3.5
+    assert 0 < sum(shared.slept) <= 1.5
 
 
 def test_r25_another_window_counts_what_was_spent_before(shared: Shared) -> None:
@@ -347,17 +348,55 @@ def test_r25_bulk_waits_for_the_endpoint_that_is_free_last_and_finishes_with_it(
 ) -> None:
     budget, _ = shared.instance()
     pace = timedelta(seconds=0)
-    assert budget.bulk_wait([PATCH, CREATE], 10) == timedelta(0)
+    assert budget.bulk_room([PATCH, CREATE], 10) == Room(10, timedelta(0))
     assert budget.finish([PATCH, CREATE], 80, pace) == shared.clock()
 
     all_of(budget, PATCH, Lane.BULK)
 
-    assert budget.bulk_wait([CREATE], 10) == timedelta(0)
-    wait = budget.bulk_wait([PATCH, CREATE], 10)
-    assert timedelta(hours=1) <= wait <= timedelta(hours=1, minutes=2)
+    assert budget.bulk_room([CREATE], 10) == Room(10, timedelta(0))
+    room = budget.bulk_room([PATCH, CREATE], 10)
+    assert room.free == 0
+    assert timedelta(hours=1) <= room.wait <= timedelta(hours=1, minutes=2)
     for calls, hours in ((1, 1), (80, 1), (81, 2), (800, 10)):
         at = budget.finish([PATCH, CREATE], calls, pace) - shared.clock()
         assert timedelta(hours=hours) <= at <= timedelta(hours=hours * 1.03)
+
+
+def test_r25_bulk_finds_what_is_free_where_least_is_left(shared: Shared) -> None:
+    budget, _ = shared.instance()
+    for _ in range(30):
+        budget.take(PATCH, Lane.BULK)
+
+    spent = 80 - budget.bulk_room([PATCH], 100).free
+    assert 30 <= spent <= 31  # what is reserved counts as spent
+    assert budget.bulk_room([PATCH, CREATE], 100) == budget.bulk_room([PATCH], 100)
+    assert budget.bulk_room([PATCH, CREATE], 20) == Room(20, timedelta(0))
+
+
+def test_r25_that_there_is_plenty_is_known_without_asking_each_time(shared: Shared) -> None:
+    budget, tables = shared.instance()
+    assert budget.bulk_plenty([PATCH, CREATE], 80)
+    tables.calls.clear()
+
+    for _ in range(20):
+        budget.take(PATCH, Lane.BULK)
+        paid = len(tables.calls)
+        assert budget.bulk_plenty([PATCH, CREATE], 40)
+        assert len(tables.calls) == paid
+
+    assert not budget.bulk_plenty([PATCH, CREATE], 70)  # its own spending is seen at once
+    assert budget.bulk_plenty([CREATE], 70)
+
+
+def test_r25_what_others_have_spent_is_seen_seconds_later(shared: Shared) -> None:
+    one, another = shared.instance()[0], shared.instance()[0]
+    assert one.bulk_plenty([PATCH], 80)
+
+    all_of(another, PATCH, Lane.BULK)
+    shared.clock.pass_(timedelta(seconds=6))
+
+    assert not one.bulk_plenty([PATCH], 10)
+    assert one.bulk_plenty([CREATE], 80)
 
 
 def test_r25_the_note_of_leavers_is_seen_by_all_instances(shared: Shared) -> None:

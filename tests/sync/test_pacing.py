@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 import pytest
 
 from shared.adapters.bms_budget import BmsBudget, SavedLimit
+from shared.adapters.store_people import TableLinks
 from shared.core.budget import Lane
 from shared.core.model import ConnectionId, Origin, SyncId, SyncRun
 from shared.errors import Limited
-from shared.ports import BULK, FRESH, LEAVERS, EndpointBudget
-from shared.sync.pacing import Pacing
+from shared.ports import BULK, FRESH, LEAVERS, Budget, EndpointBudget, Room
+from shared.sync.pacing import BulkShare, Pacing
 from tests.builders import CONNECTION
 from tests.fakes import START, Clock, FakeBudget
 from tests.sync.world import World
 
 CREATE, PATCH = "POST /v2/crm/contacts/summary", "PATCH /v2/crm/contacts/{id}"
 READ = "GET /v2/crm/contacts/summary/{id}"
+SHARE = 80  # of a hundred
 
 
 @dataclass
@@ -29,8 +33,9 @@ class Waits(FakeBudget):
 
     of: dict[str, timedelta] = field(default_factory=dict)
 
-    def bulk_wait(self, endpoints: Sequence[str], calls: int) -> timedelta:
-        return max((self.of.get(one, timedelta(0)) for one in endpoints), default=timedelta(0))
+    def bulk_room(self, endpoints: Sequence[str], calls: int) -> Room:
+        wait = max((self.of.get(one, timedelta(0)) for one in endpoints), default=timedelta(0))
+        return Room(0 if wait else calls, wait)
 
 
 def seconds(wait: timedelta | None) -> float | None:
@@ -129,6 +134,118 @@ def test_r25_leavers_go_first_where_the_budget_is_scarce_and_disturb_nobody_else
     assert scarce.wait(BULK) is not None
 
 
+# --- how many jobs may be claimed ----------------------------------------------------------------
+
+
+@dataclass
+class Shares:
+    """The share of bulk work, on a clock of its own; calls become free one by one."""
+
+    free: int = 0
+    every: float = 1  # seconds
+    leavers: bool = False
+    budget: FakeBudget = field(default_factory=FakeBudget)
+    clock: Clock = field(default_factory=Clock)
+    share: BulkShare = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.share = BulkShare(cast(Budget, self), self.clock, self.leavers, self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        self.clock.pass_(timedelta(seconds=seconds))
+        self.free += int(seconds / self.every)
+
+    def bulk_plenty(self, endpoints: Sequence[str], calls: int) -> bool:
+        return self.free >= calls
+
+    def bulk_room(self, endpoints: Sequence[str], calls: int) -> Room:
+        return Room(min(self.free, calls), timedelta(seconds=0 if self.free else self.every))
+
+    def finish(self, endpoints: Sequence[str], calls: int, pace: timedelta) -> datetime:
+        return self.clock() + timedelta(seconds=calls * self.every)
+
+    def note_leavers(self, until: datetime) -> None:
+        self.budget.leavers = until
+
+    def leavers_until(self) -> datetime | None:
+        return self.budget.leavers
+
+    def room(self, jobs: int) -> int:
+        with self.share.room(jobs) as room:
+            return room
+
+
+def test_r25_with_plenty_left_all_may_be_claimed_by_several_at_a_time() -> None:
+    shares = Shares(free=300)
+
+    with shares.share.room(100) as one, shares.share.room(100) as another:
+        assert (one, another) == (100, 100)
+
+
+def test_r25_no_more_are_claimed_than_the_budget_pays_for() -> None:
+    shares = Shares(free=7)
+
+    assert shares.room(100) == 7
+    assert shares.clock() == START
+
+
+def test_r25_calls_are_waited_for_before_anybody_is_claimed() -> None:
+    shares = Shares(free=0, every=3)
+
+    assert shares.room(100) == 1
+    assert shares.clock() >= START + timedelta(seconds=3)
+
+
+def test_r25_nobody_waits_long_for_calls_and_the_queue_brings_the_work_back_in_time() -> None:
+    shares = Shares(free=0, every=60)
+
+    with pytest.raises(Limited) as limit:
+        shares.room(100)
+
+    assert shares.clock() == START
+    assert limit.value.after == timedelta(seconds=57.5)
+
+
+def test_r25_where_calls_are_scarce_no_two_messages_claim_for_the_same_ones() -> None:
+    shares = Shares(free=10)
+    took: list[int] = []
+
+    def claim() -> None:
+        with shares.share.room(10) as room:
+            took.append(room)
+            shares.free -= room
+
+    with shares.share.room(10) as first:
+        other = threading.Thread(target=claim)
+        other.start()
+        other.join(0.2)
+        assert not took
+        shares.free -= first
+        shares.free += 3
+    other.join(5)
+
+    assert (first, took) == (10, [3])
+
+
+def test_r25_bulk_work_gives_way_to_leavers_before_each_claim() -> None:
+    shares = Shares(free=10)
+    shares.budget.leavers = START + timedelta(seconds=20)
+
+    with pytest.raises(Limited) as limit:
+        shares.room(100)
+
+    assert limit.value.after == timedelta(seconds=19.3)
+    shares.clock.pass_(timedelta(seconds=20))
+    assert shares.room(100) == 10
+
+
+def test_r25_leavers_go_first_for_as_long_as_all_of_them_take() -> None:
+    shares = Shares(free=2, every=3, leavers=True)
+
+    assert shares.room(25) == 2
+    assert shares.budget.leavers == START + timedelta(seconds=75.5)
+
+
 # --- the finish --------------------------------------------------------------------------------
 
 
@@ -174,12 +291,12 @@ def used_up_world(world: World) -> World:
     return world
 
 
-def spend_bulk_share(world: World) -> None:
+def spend_bulk_share(world: World, but: int = 0) -> None:
     limit = SavedLimit(world.bms_settings, world.clock)
     budget = BmsBudget(world.storage.opened(), limit, world.clock)
     for endpoint in (READ, PATCH, CREATE):
         with suppress(Limited):
-            while True:
+            for _ in range(1000 if but == 0 else SHARE - but):
                 budget.take(endpoint, Lane.BULK)
 
 
@@ -213,6 +330,29 @@ def test_r25_a_waiting_message_is_parked_with_nothing_read_and_nothing_failed(
     run = world.worker.runs.get(run_id)
     assert run
     assert (run.state, run.waiting_for_budget, run.done, run.failed) == ("done", 0, 3, 0)
+
+
+@pytest.mark.world
+def test_r25_people_whose_calls_are_not_free_are_not_claimed(used_up_world: World) -> None:
+    world = used_up_world
+    users = [world.hire(f"u{number}") for number in range(5)]
+    people = [user.id for user in users]
+    spend_bulk_share(world, but=2)
+    links, claimed = TableLinks(world.storage.opened()), [0]
+
+    def count(call: str, moment: str) -> None:
+        if (call, moment) == ("bms.create_contact", "before"):
+            held = links.get_many(CONNECTION, people).values()
+            claimed.append(sum(1 for link in held if link.claim is not None))
+
+    world.worker.tap = count
+    world.notice(*users, queue=BULK, origin=Origin.FULL)
+    world.deliver(within=timedelta(seconds=10))
+
+    assert max(claimed) == 2
+    assert len([write for write in world.bms.writes() if write.endpoint == CREATE]) == 2
+    [delta] = world.inbox.deltas(BULK)
+    assert len(delta.users) == 3
 
 
 @pytest.mark.world

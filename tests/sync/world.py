@@ -78,7 +78,7 @@ from shared.sync.leavers import CountLeavers
 from shared.sync.mapping_rules import MappingRules
 from shared.sync.new_id import new_id
 from shared.sync.outcomes import Outcomes
-from shared.sync.pacing import Pacing
+from shared.sync.pacing import BulkShare, Pacing
 from shared.sync.preview_deciding import DecidePreview
 from shared.sync.preview_run import RunPreview
 from shared.sync.previewing import Previewing
@@ -224,7 +224,8 @@ class Worker:
         self.holds = tapped("holds", TableHolds(storage))
         budget = BmsBudget(storage, SavedLimit(world.bms_settings, clock), clock)
         session = BmsSession(PooledSession(), world.bms_settings, world.vault, budget, clock)
-        self.bms = tapped("bms", BmsApi(session, clock))
+        bms = BmsApi(session, clock)
+        self.bms = tapped("bms", bms)
 
         reading = ReadAddresses(self.index, self.bms, clock)
         finding = FindRecords(self.index, self.owners, self.links, self.bms)
@@ -288,6 +289,8 @@ class Worker:
             clock,
         )
         hands = Hands(ContactJobs(self.bms), world.pool)
+        share = BulkShare(budget, clock, sleep=lambda time: clock.pass_(timedelta(seconds=time)))
+        bulk = Hands(ContactJobs(tapped("bms", bms.bulk())), world.pool, share.room)
         self.outcomes = tapped("outcomes", TableUndoOutcomes(storage))
         undoing = Undoing(
             connections=self.connections,
@@ -312,7 +315,7 @@ class Worker:
                     clock,
                 ),
                 hands,
-                hands,
+                bulk,
             ),
             now=clock,
         )
@@ -341,7 +344,7 @@ class Worker:
                 holding=self.holding,
                 itglue=self.itglue,
                 fresh=hands,
-                bulk=hands,
+                bulk=bulk,
                 leavers=hands,
                 now=clock,
             ),
