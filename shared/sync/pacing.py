@@ -61,7 +61,7 @@ class Pacing:
             return _parked(wait)
         leavers = self.budget.leavers_until()
         if leavers is not None and (left := leavers - self.now()) > _SETTLING:
-            return min(left - _SETTLING, _LONGEST)
+            return _back_in(left, _SETTLING)
         return _parked(self.budget.bulk_room(_BULK_CALLS, users).wait)
 
     def _scarce(self, leavers: int) -> bool:
@@ -86,8 +86,12 @@ class Pacing:
 
 
 def _parked(wait: timedelta) -> timedelta | None:
+    return _back_in(wait, _EARLY) if wait > _SOON else None
+
+
+def _back_in(wait: timedelta, early: timedelta) -> timedelta:
     # A person may raise the limit meanwhile: nobody sleeps through that.
-    return min(wait - _EARLY, _LONGEST) if wait > _SOON else None
+    return max(_SHORTEST, min(wait - early, _LONGEST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ class BulkShare:
             yield jobs
             return
         if not self._turn.acquire(timeout=_PATIENCE.total_seconds()):
-            raise Limited(_WORDS, _PACE)
+            raise Limited(_WORDS, _SHORTEST)
         try:
             yield self._wait(jobs)
         finally:
@@ -131,12 +135,12 @@ class BulkShare:
                 self._give_way()
             room = self.budget.bulk_room(self._calls, jobs)
             if room.wait <= timedelta(0):
-                return max(1, min(jobs, room.free))
+                return room.free
             if self.now() + room.wait > until:
-                raise Limited(_WORDS, max(_SHORTEST, min(room.wait - _EARLY, _LONGEST)))
+                raise Limited(_WORDS, _back_in(room.wait, _EARLY))
             self.sleep((room.wait + _MOMENT).total_seconds())
 
     def _give_way(self) -> None:
         leavers = self.budget.leavers_until()
         if leavers is not None and (left := leavers - self.now()) > timedelta(0):
-            raise Limited(_WORDS, max(_SHORTEST, min(left - _SETTLING, _LONGEST)))
+            raise Limited(_WORDS, _back_in(left, _SETTLING))

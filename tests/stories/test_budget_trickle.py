@@ -143,3 +143,4 @@ def test_r25_leavers_are_not_kept_waiting_by_people_of_less_haste(seen: Seen) ->
     others = [at for at in seen.moves() if first + 1 < at < most]
 
     assert not others
+    assert max(seen.moves()) > most  # there was somebody to go before

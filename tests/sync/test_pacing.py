@@ -296,7 +296,7 @@ def spend_bulk_share(world: World, but: int = 0) -> None:
     budget = BmsBudget(world.storage.opened(), limit, world.clock)
     for endpoint in (READ, PATCH, CREATE):
         with suppress(Limited):
-            for _ in range(1000 if but == 0 else SHARE - but):
+            for _ in range(SHARE - but):
                 budget.take(endpoint, Lane.BULK)
 
 
