@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 from urllib.parse import urljoin
 
@@ -33,6 +34,8 @@ class Admin:
         self._api = requests.Session()
         self._api.trust_env = False
         self._api.headers["Authorization"] = f"Bearer {token}"
+        # Cookies of the connect flow are the browser's; hundreds of flows' would not fit a header.
+        self._api.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         self._proxy = proxy
         self._ca_bundle = ca_bundle
 
