@@ -81,5 +81,6 @@ def begin_syncing(app: App, connection_id: str) -> None:
     )
     full_sync.rules.make_live(connection.id, full_sync.rules.edited(connection.id))
     full_sync.connections.update(
-        connection.id, lambda one: replace(one, first_sync_at=app.sweep.now())
+        connection.id,
+        lambda one: replace(one, first_sync_at=app.sweep.now(), compared_edit=one.rules_edited_at),
     )
