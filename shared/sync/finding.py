@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from shared.core.decision import Seek
 from shared.core.matching import Ambiguous, Candidate, Found, NotFound, match
@@ -258,17 +257,3 @@ def _answer(
         taken=taken,
     )
     return Answer(result, mine)
-
-
-def creating_elsewhere(
-    entries: dict[str, AddressEntry], user_id: UserId, now: datetime
-) -> AddressEntry | None:
-    """The entry that another user's creation holds at present, if any."""
-    for entry in entries.values():
-        if (
-            entry.creating_for not in (None, user_id)
-            and entry.creating_until is not None
-            and entry.creating_until > now
-        ):
-            return entry
-    return None

@@ -13,13 +13,16 @@ from shared.ports import Conflict, Conflicts, Links, Now, Owners, Queues
 from shared.sync.address_reading import ReadAddresses
 from shared.sync.comparing import CONFLICT_AGE
 from shared.sync.contact_jobs import Create, Job, TakeOver
-from shared.sync.finding import Answer, FindRecords, Sought, creating_elsewhere
+from shared.sync.finding import Answer, FindRecords, Sought
 from shared.sync.handing_over import HandingOver
 from shared.sync.standing_choice import LEFT_OUT, chosen_match, standing_choice
 from shared.sync.work import Told, Work, wait_for_lock
 
 # A create whose answer never came may still take effect for so long.
 IN_FLIGHT = timedelta(seconds=90)
+# A message whose worker died is back in the queue ten minutes after it was taken (functions.md).
+_COMES_BACK = timedelta(minutes=15)
+_WAIT_FOR_DEAD = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +42,17 @@ class Seeking:
         now = self.now()
         self.reading.since(_index_since(work, sought))
         going = [one for one in sought if not self._may_be_in_flight(work, one, now)]
-        answers = self._answers(work, going, now)
+        answers = self._answers(work, going)
+        free = [one for one in going if not self._is_awaited(work, one, answers[one.user_id], now)]
+        left_over = [one for one in free if _locked(answers[one.user_id])]
+        for one in left_over:
+            # By a worker that died, perhaps after BMS had made the record.
+            self.finding.search(one.keys)
+        answers |= self._as_stored(work, left_over)
         jobs: list[Job] = []
-        for one in going:
+        for one in free:
             answer = answers[one.user_id]
-            if (lock := creating_elsewhere(answer.entries, one.user_id, now)) is not None:
-                sentence = "Another user with this address is being created just now."
-                left = (lock.creating_until or now) - now
-                work.later[one.user_id] = TryLater(sentence, wait_for_lock(left), counts=False)
-            elif isinstance(answer.match, Ambiguous):
+            if isinstance(answer.match, Ambiguous):
                 jobs.extend(self._choice(work, one, answer, answer.match))
             else:
                 jobs.append(self._job(work, one, answer))
@@ -70,19 +75,46 @@ class Seeking:
         self.reading.since(claim.taken_at + IN_FLIGHT)
         return False
 
-    def _answers(self, work: Work, sought: Sequence[Sought], now: datetime) -> dict[UserId, Answer]:
+    def _answers(self, work: Work, sought: Sequence[Sought]) -> dict[UserId, Answer]:
         answers = self.finding.find(
             work.connection.id, sought, cached=work.bulk, search=not work.bulk
         )
-        doubtful = [one for one in sought if _locked(answers[one.user_id])]
-        if doubtful:
-            # A lock may be outdated in this process's copy; one that ran out was left by a worker
-            # that died, perhaps after BMS had made the record.
-            for one in doubtful:
-                if creating_elsewhere(answers[one.user_id].entries, one.user_id, now) is None:
-                    self.finding.search(one.keys)
-            answers |= self.finding.find(work.connection.id, doubtful, cached=False, search=False)
-        return answers
+        # A lock may be outdated in this process's copy.
+        doubtful = [one for one in sought if _locked(answers[one.user_id])] if work.bulk else []
+        return answers | self._as_stored(work, doubtful)
+
+    def _as_stored(self, work: Work, sought: Sequence[Sought]) -> dict[UserId, Answer]:
+        if not sought:
+            return {}
+        return self.finding.find(work.connection.id, sought, cached=False, search=False)
+
+    def _is_awaited(self, work: Work, one: Sought, answer: Answer, now: datetime) -> bool:
+        """Whether another user with this address comes first, since a record is made for him (R9).
+
+        A worker that died over it may have left a record without an owner. It was filled with the
+        other user's fields, so it is left to him for as long as his message may still come back.
+        Of two for whom that is so, each goes on.
+        """
+        mine = work.link_of(one.user_id).claim
+        patient = mine is None or not mine.creating
+        for entry in answer.entries.values():
+            other, until = entry.creating_for, entry.creating_until
+            if other is None or other == one.user_id or until is None:
+                continue
+            if until > now:
+                wait = wait_for_lock(until - now)
+            elif patient and now - until < _COMES_BACK and self._was_being_made(work, other):
+                wait = _WAIT_FOR_DEAD
+            else:
+                continue
+            sentence = "Another user with this address is being created just now."
+            work.later[one.user_id] = TryLater(sentence, wait, counts=False)
+            return True
+        return False
+
+    def _was_being_made(self, work: Work, user: UserId) -> bool:
+        link = self.links.get(work.connection.id, user)
+        return link is not None and link.claim is not None and link.claim.creating
 
     def _job(self, work: Work, one: Sought, answer: Answer) -> Job:
         link, wanted, step = work.link_of(one.user_id), work.wanted[one.user_id], one.step

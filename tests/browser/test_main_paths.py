@@ -261,7 +261,8 @@ def test_the_keyboard_alone_signs_in_and_saves_a_form(console: Console, customer
     page = console.page
     console.press_sign_out()
 
-    page.keyboard.type(console.token)  # the only input has the focus
+    expect(page.get_by_label("Admin token")).to_be_focused()  # without a click
+    page.keyboard.type(console.token)
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/console/(guide|connections)"))
     console.settle()

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.model import AccountId, EntraUser, LinkState
+from shared.core.model import AccountId, EntraUser, LinkState, Origin
+from shared.ports import BULK, FRESH
 from tests.sync.interference import ADDRESS, CREATING, dies, of, settled
 from tests.sync.world import World
 
@@ -78,6 +79,36 @@ def test_after_such_a_death_a_second_user_of_the_address_is_a_conflict_r9(
     world.full_sync()
 
     settled(world, ada, ben)
+
+
+@pytest.mark.parametrize("queue", [FRESH, BULK])
+def test_what_was_made_for_one_user_is_not_given_to_another_of_the_address_r9(
+    world: World, queue: str
+) -> None:
+    ada, ben = world.hire("ada"), world.hire("ben", mail=ADDRESS)
+    ada = world.change(ada, job_title="Clerk", business_phone="1")
+    dies(world, of(ada), "bms.create_contact")
+    world.clock.pass_(timedelta(minutes=9))  # what the dead worker held has run out
+    origin = Origin.FULL if queue == BULK else Origin.SWEEP
+    world.notice(ben, queue=queue, origin=origin, index_since=world.clock())
+    world.deliver(within=timedelta(minutes=1))
+
+    world.sync(ada)  # and now her message is back
+    world.deliver()
+
+    settled(world, ada, ben)
+    assert world.record(ada).job_title == "Clerk"
+    assert world.kinds(ben) == ["conflict"]
+
+
+def test_who_never_comes_back_leaves_the_address_to_the_next_r9(world: World) -> None:
+    ada, ben = world.hire("ada"), world.hire("ben", mail=ADDRESS)
+    dies(world, of(ada), "bms.create_contact")
+    (made,) = world.contacts(ADDRESS)
+
+    world.sync(ben)
+
+    assert world.record(ben).id == made.id
 
 
 def test_who_waits_for_a_dead_workers_lock_asks_bms_seldom_r25(world: World) -> None:
