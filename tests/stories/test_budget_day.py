@@ -72,6 +72,13 @@ class Customer:
         }
         self.story.load(made)
         self.story.add_rule(Rule(self.group, 10, account))
+        wait_for(self._all_told, 60, what="the end of what the loading set off")
+
+    def _all_told(self) -> bool:
+        """Nobody is on his way to the app any more, who would be a fresh change otherwise."""
+        told = self.story.entra.counters()["notifications"]
+        backlog = self.story.admin.call("GET", "/api/status")["backlog"]
+        return told["delivered"] == told["made"] and not any(backlog.values())
 
     def _id(self, key: str) -> str:
         return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{key}.{self.domain}"))
