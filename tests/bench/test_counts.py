@@ -22,10 +22,6 @@ def measured() -> Measured:
     return counts.measure(PEOPLE, sweeps=3)
 
 
-# Not of the change but by the clock: a look at the settings, calls of BMS reserved for a slot.
-BY_THE_CLOCK = ("table GET /settings", "table GET /budget", "table PUT /budget")
-
-
 def storage(counted: Json) -> int:
     return int(counted["storage"])
 
@@ -36,7 +32,7 @@ def of_the_change(counted: Json) -> dict[str, int]:
     return {
         call: times
         for call, times in calls.items()
-        if call.startswith(("table ", "queue ")) and call not in BY_THE_CLOCK
+        if call.startswith(("table ", "queue ")) and call not in counts.BY_THE_CLOCK
     }
 
 
